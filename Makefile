@@ -1,0 +1,135 @@
+# One entry for people and for CI: `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+# The version comes from git where there is one. No time stamp: two builds of one commit are the same bytes.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMANDS := $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
+PROGRAMS := $(COMMANDS:%=./cmd/%)
+ARCHES ?= arm arm64 amd64
+FUZZTIME ?= 10s
+STATICCHECK_VERSION := v0.8.2
+
+# Everything that decides the bytes of a program is named here and nowhere else. -buildvcs=false: a clone and an
+# unpacked archive of the same commit must not differ.
+STATIC := CGO_ENABLED=0 GOOS=linux GOFLAGS=-mod=readonly
+LEVELS := GOARM=7 GOARM64=v8.0 GOAMD64=v1
+RELEASE := -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$(VERSION)"
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# ---- building
+
+.PHONY: build
+build: ## static programs for this machine, into bin/
+	@test -n "$(COMMANDS)" || { echo "no command in cmd/ has a main.go" >&2; exit 1; }
+	@mkdir -p bin
+	$(STATIC) $(GO) build $(RELEASE) -o bin/ $(PROGRAMS)
+
+.PHONY: dist
+dist: ## reproducible programs for linux/arm (v7), arm64 and amd64, into dist/, with SHA256SUMS
+	@test -n "$(COMMANDS)" || { echo "no command in cmd/ has a main.go" >&2; exit 1; }
+	@rm -rf dist
+	@for arch in $(ARCHES); do \
+		mkdir -p "dist/linux-$$arch"; \
+		echo "dist linux/$$arch $(VERSION)"; \
+		$(STATIC) $(LEVELS) GOARCH=$$arch $(GO) build $(RELEASE) -o "dist/linux-$$arch/" $(PROGRAMS); \
+	done
+	@cd dist && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
+	@cat dist/SHA256SUMS
+
+.PHONY: dist-verify
+dist-verify: ## build dist twice, in two places with two caches, and compare every byte
+	@ARCHES="$(ARCHES)" VERSION="$(VERSION)" .ci/dist-verify
+
+.PHONY: docs
+docs: ## regenerate docs/configuration.md from the code
+	$(GO) run ./cmd/gatewayd config-doc > docs/configuration.md.new
+	@mv docs/configuration.md.new docs/configuration.md
+
+.PHONY: clean
+clean: ## remove what the targets made
+	rm -rf bin dist .tools docs/configuration.md.new
+
+# ---- testing
+
+.PHONY: test
+test: ## every unit test; needs Go and nothing else
+	$(GO) test -timeout 5m ./...
+
+.PHONY: check
+check: lint tidy build32 docs-check race ## everything a commit has to pass (the race detector needs a C compiler)
+
+.PHONY: fmt
+fmt: ## format every Go file
+	$(GOFMT) -w $(GOFILES)
+
+GOFMT = "$$($(GO) env GOROOT)/bin/gofmt"
+GOFILES = $(shell find . -name '*.go' -not -path './.tools/*' -not -path './dist/*')
+STATICCHECK = .tools/staticcheck-$(STATICCHECK_VERSION)-$(shell $(GO) env GOVERSION)
+
+.PHONY: lint
+lint: $(STATICCHECK) ## gofmt, go vet, staticcheck and shellcheck
+	@bad=$$($(GOFMT) -l $(GOFILES)); test -z "$$bad" || { echo "not gofmt'ed (make fmt):" >&2; echo "$$bad" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./cmd/...
+	$(STATICCHECK) ./...
+	$(STATICCHECK) -tags e2e ./cmd/...
+	@.ci/packages shellcheck
+	shellcheck .ci/run .ci/packages .ci/dist-verify
+
+# The name carries both versions, so that another Go does not run an analyser that was built by an older one.
+$(STATICCHECK):
+	@mkdir -p .tools
+	GOBIN=$(CURDIR)/.tools $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	@mv .tools/staticcheck $@
+
+.PHONY: tidy
+tidy: ## go.mod and go.sum say what the code uses
+	$(GO) mod tidy -diff
+
+.PHONY: race
+race: ## every unit test under the race detector
+	@.ci/packages gcc libc6-dev
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+
+.PHONY: build32
+build32: ## compile and vet programs and tests for 32-bit ARM
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=7 $(GO) build ./...
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=7 $(GO) vet ./...
+
+.PHONY: test32
+test32: ## the unit tests as a 32-bit program (amd64 machines that run linux/386)
+	CGO_ENABLED=0 GOARCH=386 $(GO) test -timeout 10m ./...
+
+.PHONY: docs-check
+docs-check: ## the generated documents are those of this code
+	@$(GO) run ./cmd/gatewayd config-doc | diff -u docs/configuration.md - || { echo "docs/configuration.md is stale: make docs" >&2; exit 1; }
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	$(GO) run ./cmd/internal/fuzzall -time $(FUZZTIME)
+
+.PHONY: e2e
+e2e: ## the gateway against real peers (installs ffmpeg, tshark, GStreamer and VLC when missing)
+	@.ci/packages e2e
+	$(GO) test -tags e2e -count=1 -v -timeout 10m ./cmd/internal/e2e/...
+
+.PHONY: bench
+bench: ## measure the promises of docs/promises.md on this machine
+	$(GO) run ./cmd/internal/bench
+
+# ---- trying it
+
+.PHONY: run
+run: build ## three levels and simulated encoders on this machine, until interrupted
+	$(GO) run ./cmd/internal/demo --bin bin
+
+.PHONY: demo
+demo: build ## the same, checked once and ended
+	$(GO) run ./cmd/internal/demo --bin bin --once
