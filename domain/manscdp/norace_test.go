@@ -1,0 +1,5 @@
+//go:build !race
+
+package manscdp
+
+func raceEnabled() bool { return false }
