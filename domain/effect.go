@@ -1,0 +1,278 @@
+package domain
+
+import (
+	"log/slog"
+	"time"
+)
+
+// An Effect is something the processor wants done. A step's effects are to be
+// performed in order; those that take time answer with an [Event] later.
+type Effect interface{ effect() }
+
+// Effects for the [Transceiver]: requests. Each is answered by one Answered with its Tag.
+type (
+	// Register registers with an upper, or deregisters when Expires is 0.
+	Register struct {
+		Tag     Tag
+		Peer    Code
+		Expires time.Duration
+		Caps    Capability // announced
+		Leaving bool
+		Force   bool
+	}
+	// Keepalive sends MESSAGE Notify Keepalive.
+	Keepalive struct {
+		Tag    Tag
+		Peer   PeerRef
+		Fault  bool
+		Faulty []NodeID
+	}
+	// Probe sends OPTIONS, for diagnosis.
+	Probe struct {
+		Tag  Tag
+		Peer PeerRef
+	}
+	// Query sends a query; the business answer comes as CatalogIn, RecordsIn,
+	// DeviceInfoIn or DeviceStatusIn with the same SN.
+	Query struct {
+		Tag    Tag
+		Peer   PeerRef
+		Kind   QueryKind
+		SN     int
+		Target NodeID
+		Range  Range
+	}
+	// SendCatalog answers a QueryCatalog, in as many pages as the transport
+	// needs, one after the other; Answered comes after the last, or the first that failed.
+	SendCatalog struct {
+		Tag    Tag
+		Peer   PeerRef
+		SN     int
+		Target NodeID
+		Items  []Item
+	}
+	// SendChanges sends NOTIFY or MESSAGE with catalogue changes.
+	SendChanges struct {
+		Tag    Tag
+		Peer   PeerRef
+		Target NodeID
+		Items  []Item
+		Events []ItemEvent
+	}
+	// SendRecords answers a QueryRecords, paged like SendCatalog.
+	SendRecords struct {
+		Tag     Tag
+		Peer    PeerRef
+		SN      int
+		Channel Code
+		Name    string
+		Sum     int // total over all SendRecords of this SN
+		Records []Recording
+	}
+	// SendInfo and SendState answer QueryDeviceInfo and QueryDeviceStatus.
+	SendInfo struct {
+		Tag  Tag
+		Peer PeerRef
+		SN   int
+		Info DeviceInfo
+	}
+	SendState struct {
+		Tag   Tag
+		Peer  PeerRef
+		SN    int
+		State DeviceState
+	}
+	// Invite asks a lower for media. The transceiver acknowledges a 200 by itself.
+	// Its Tag is the Dialog from then on.
+	Invite struct {
+		Tag      Tag
+		Peer     PeerRef
+		Channel  Code
+		Kind     Kind
+		Profile  uint8
+		Range    Range
+		Speed    int
+		Offer    Endpoint
+		Deadline time.Time
+		Stream   string
+	}
+	// Cancel gives up an Invite that is not answered; its Answered still comes
+	// (487, or 200 if it crossed: then Bye follows from the processor).
+	Cancel struct{ Invite Tag }
+	// Bye ends a dialog, whoever began it.
+	Bye struct {
+		Tag    Tag
+		Dialog Dialog
+		Reason string
+	}
+	// SendMediaStatus tells the receiver in the dialog that everything was sent.
+	SendMediaStatus struct {
+		Tag     Tag
+		Dialog  Dialog
+		Channel Code
+	}
+)
+
+// Effects for the [Transceiver]: answers. They have no outcome.
+type (
+	// Reply answers a request by status only.
+	Reply struct {
+		Ref    Ref
+		Err    error  // nil: 200; otherwise the table of errors decides the status
+		Reason string // words for the status line; empty: those of the status
+	}
+	// ReplyRegister answers a RegisterIn.
+	ReplyRegister struct {
+		Ref        Ref
+		Err        error
+		Expires    time.Duration
+		Caps       Capability // what both can
+		RetryAfter time.Duration
+	}
+	// AnswerInvite accepts an InviteIn with 200.
+	AnswerInvite struct {
+		Dialog Dialog
+		Answer Endpoint
+	}
+	// RefuseInvite refuses it. Err may be a *Refused from further below, whose
+	// status and words are passed on.
+	RefuseInvite struct {
+		Dialog Dialog
+		Err    error
+	}
+)
+
+// Effects for [Media]. A leg is opened by OpenReceiver or OpenSender and ends by
+// CloseLeg (no answer) or by MediaEnded from the other side, never by both: the
+// processor ignores what comes for a leg it has closed.
+type (
+	// OpenReceiver prepares to receive: ports and buffers. Answered by
+	// ReceiverOpened or MediaEnded.
+	OpenReceiver struct {
+		Leg        LegID
+		Stream     StreamID
+		Peer       PeerRef
+		Transport  MediaTransport
+		SSRC       uint32
+		Elementary bool // offer plain RTP first
+	}
+	// ConnectReceiver tells where media comes from. Answered by ReceiverReady
+	// when a picture can be shown, or MediaEnded.
+	ConnectReceiver struct {
+		Leg    LegID
+		Answer Endpoint
+	}
+	// OpenSender prepares to send Stream to where Offer says. Source is the
+	// receiving leg of the stream, or 0 if the stream is our own. Answered by
+	// SenderOpened once the stream can be shown, or by MediaEnded.
+	OpenSender struct {
+		Leg    LegID
+		Stream StreamID
+		Source LegID
+		Peer   PeerRef
+		Offer  Endpoint
+		SSRC   uint32 // ours, for the answer
+		Speed  int
+	}
+	// StartSender lets it flow.
+	StartSender struct{ Leg LegID }
+	// CloseLeg releases a leg.
+	CloseLeg struct{ Leg LegID }
+)
+
+// Effects for [Archive], [Store] and local users.
+type (
+	// FindRecords asks the archive. Answered by RecordsRead.
+	FindRecords struct {
+		Tag     Tag
+		Channel Code
+		Range   Range
+	}
+	// SaveLink makes what must survive a restart durable (registered lowers).
+	SaveLink struct{ Link Link }
+	// ForgetLink removes it.
+	ForgetLink struct{ Peer PeerRef }
+	// SaveCatalog makes a lower's catalogue durable, replacing the former.
+	SaveCatalog struct {
+		Peer  Code
+		Items []Item
+	}
+	// Opened answers WatchIn: the stream can be read from leg Source, or is our own (0).
+	Opened struct {
+		Ticket Ticket
+		Stream StreamID
+		Source LegID
+	}
+	// Denied answers WatchIn or RecordsAsked: refused, with the level and the cause in Err.
+	Denied struct {
+		Ticket Ticket
+		Err    error
+	}
+	// Ended tells that an opened watch ended from the other side; Err nil: all was sent.
+	Ended struct {
+		Ticket Ticket
+		Err    error
+	}
+	// RecordsFound answers RecordsAsked. Partial: the owner stopped before its own total.
+	RecordsFound struct {
+		Ticket  Ticket
+		Records []Recording
+		Partial bool
+	}
+	// Note is a thing people may want to know: a constant past event and its attributes.
+	Note struct {
+		Level slog.Level
+		Event string
+		Attrs []slog.Attr
+	}
+	// Idle: after Stop, everything has ended.
+	Idle struct{}
+)
+
+// A PeerRef names a peer; the role tells the two apart when a domain is both.
+type PeerRef struct {
+	Code Code
+	Role Role
+}
+
+// A StreamID names a stream: for Live, the channel and profile alone; for
+// Playback and Download, also the range, and each request is a stream of its own.
+type StreamID struct {
+	Channel Code
+	Profile uint8
+	Kind    Kind
+	Range   Range
+}
+
+func (Register) effect()        {}
+func (Keepalive) effect()       {}
+func (Probe) effect()           {}
+func (Query) effect()           {}
+func (SendCatalog) effect()     {}
+func (SendChanges) effect()     {}
+func (SendRecords) effect()     {}
+func (SendInfo) effect()        {}
+func (SendState) effect()       {}
+func (Invite) effect()          {}
+func (Cancel) effect()          {}
+func (Bye) effect()             {}
+func (SendMediaStatus) effect() {}
+func (Reply) effect()           {}
+func (ReplyRegister) effect()   {}
+func (AnswerInvite) effect()    {}
+func (RefuseInvite) effect()    {}
+func (OpenReceiver) effect()    {}
+func (ConnectReceiver) effect() {}
+func (OpenSender) effect()      {}
+func (StartSender) effect()     {}
+func (CloseLeg) effect()        {}
+func (FindRecords) effect()     {}
+func (SaveLink) effect()        {}
+func (ForgetLink) effect()      {}
+func (SaveCatalog) effect()     {}
+func (Opened) effect()          {}
+func (Denied) effect()          {}
+func (Ended) effect()           {}
+func (RecordsFound) effect()    {}
+func (Note) effect()            {}
+func (Idle) effect()            {}

@@ -1,0 +1,232 @@
+package domain
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+)
+
+// A story is a sequence of events that nobody in his right mind would send, made from
+// bytes, and what the processor must keep to all the same.
+type story struct {
+	t       *testing.T
+	p       *Processor
+	now     time.Time
+	bytes   []byte
+	refs    map[Ref]int
+	invites map[Dialog]int
+	tickets map[Ticket]int
+	legs    map[LegID]bool // open
+	next    uint64
+}
+
+func (s *story) take(n int) int {
+	if len(s.bytes) == 0 {
+		return 0
+	}
+	b := int(s.bytes[0])
+	s.bytes = s.bytes[1:]
+	return b % n
+}
+
+func (s *story) origin() Origin {
+	from := []Code{above, below, other, stranger}[s.take(4)]
+	return Origin{from, []string{"udp:10.0.0.1:5060", "udp:" + address(below), "udp:" + address(other), "junk"}[s.take(4)], s.take(2) == 0}
+}
+
+func (s *story) channel() Code {
+	return []Code{Code(camA), Code(camB), Code(camOwn), self, below, Code(nvr)}[s.take(6)]
+}
+
+func (s *story) ref() Ref {
+	s.next++
+	s.refs[Ref(s.next)] = 0
+	return Ref(s.next)
+}
+
+func (s *story) items() []Item {
+	var items []Item
+	for range s.take(4) {
+		items = append(items, Item{ID: []NodeID{camA, camB, camOwn, nvr, group, organ, NodeID(self), NodeID(below), "33", ""}[s.take(10)],
+			Parent: []NodeID{camA, nvr, group, NodeID(self), "0", "/"}[s.take(6)], Group: []NodeID{"", group, camB}[s.take(3)], Status: Status(s.take(2))})
+	}
+	return items
+}
+
+func (s *story) error() error { return []error{nil, ErrBusy, errors.New("broke")}[s.take(3)] }
+
+func (s *story) pick() uint64 { return uint64(s.take(256)) % (s.p.desk.last + 2) }
+
+func (s *story) event() Event {
+	kind := Kind(s.take(4))
+	switch s.take(22) {
+	case 0:
+		return RegisterIn{Ref: s.ref(), Origin: s.origin(), Expires: time.Duration(s.take(3)) * time.Minute, Instance: []string{"", "a", "b"}[s.take(3)],
+			Caps: Capability(s.take(16)), Leaving: s.take(2) == 0, Force: s.take(3) == 0}
+	case 1:
+		return KeepaliveIn{Ref: s.ref(), Origin: s.origin()}
+	case 2:
+		return QueryIn{Ref: s.ref(), Origin: s.origin(), Kind: QueryKind(s.take(5)), SN: s.take(9), Target: NodeID(s.channel())}
+	case 3:
+		return CatalogIn{Ref: s.ref(), Origin: s.origin(), SN: s.take(20), Sum: s.take(5), Items: s.items(), Notify: s.take(2) == 0, Events: []ItemEvent{ItemEvent(s.take(8))}}
+	case 4:
+		return RecordsIn{Ref: s.ref(), Origin: s.origin(), SN: s.take(20), Sum: s.take(3), Records: make([]Recording, s.take(3))}
+	case 5:
+		return DeviceInfoIn{Ref: s.ref(), Origin: s.origin()}
+	case 6, 7, 8:
+		s.next++
+		s.invites[Dialog(s.next)] = 0
+		return InviteIn{Dialog: Dialog(s.next), Origin: s.origin(), Channel: s.channel(), Kind: kind, Stream: []string{"", "x"}[s.take(2)],
+			Deadline: s.now.Add(time.Duration(s.take(30)-3) * time.Second)}
+	case 9:
+		return AckIn{Dialog(s.take(256))}
+	case 10:
+		if d := Dialog(s.take(256)); s.invites[d] == 0 {
+			if _, known := s.invites[d]; known {
+				s.invites[d]++ // the transceiver answers it
+			}
+			return CancelIn{d}
+		}
+		return Tick{}
+	case 11:
+		return ByeIn{Dialog: Dialog(s.take(256))}
+	case 12:
+		return MediaStatusIn{Ref: s.ref(), Dialog: Dialog(s.take(256)), Origin: s.origin(), Channel: s.channel()}
+	case 13, 14:
+		return Answered{Tag: Tag(s.pick()), Status: []int{0, 200, 200, 403, 486, 503}[s.take(6)], Expires: time.Duration(s.take(90)) * time.Minute, Caps: Capability(s.take(16))}
+	case 15:
+		return DevicesChanged{Items: s.items(), Removed: []NodeID{NodeID(s.channel())}}
+	case 16:
+		s.next++
+		s.tickets[Ticket(s.next)] = 0
+		return WatchIn{Ticket: Ticket(s.next), Channel: s.channel(), Kind: kind}
+	case 17:
+		s.next++
+		s.tickets[Ticket(s.next)] = 0
+		return RecordsAsked{Ticket: Ticket(s.next), Channel: s.channel()}
+	case 18:
+		return WatchOut{Ticket(s.take(256))}
+	}
+	return s.media()
+}
+
+func (s *story) media() Event {
+	leg := LegID(s.pick())
+	switch s.take(5) {
+	case 0:
+		return ReceiverOpened{Leg: leg}
+	case 1:
+		return ReceiverReady{leg}
+	case 2:
+		return SenderOpened{Leg: leg}
+	case 3:
+		if s.legs[leg] {
+			s.legs[leg] = false
+			return MediaEnded{leg, s.error()}
+		}
+	}
+	return Tick{}
+}
+
+// step steps and keeps the books.
+func (s *story) step(ev Event) (idle bool) {
+	for _, fx := range s.p.Step(s.now, ev) {
+		switch fx := fx.(type) {
+		case Reply:
+			s.count(s.refs[fx.Ref], fx)
+			s.refs[fx.Ref]++
+		case ReplyRegister:
+			s.count(s.refs[fx.Ref], fx)
+			s.refs[fx.Ref]++
+		case AnswerInvite:
+			s.count(s.invites[fx.Dialog], fx)
+			s.invites[fx.Dialog]++
+		case RefuseInvite:
+			s.count(s.invites[fx.Dialog], fx)
+			s.invites[fx.Dialog]++
+		case Opened:
+			s.count(s.tickets[fx.Ticket], fx)
+			s.tickets[fx.Ticket]++
+		case Denied:
+			s.count(s.tickets[fx.Ticket], fx)
+			s.tickets[fx.Ticket]++
+		case OpenReceiver:
+			s.legs[fx.Leg] = true
+		case OpenSender:
+			s.legs[fx.Leg] = true
+		case CloseLeg:
+			if !s.legs[fx.Leg] {
+				s.t.Fatalf("leg %d closed, which is not open", fx.Leg)
+			}
+			s.legs[fx.Leg] = false
+		case Idle:
+			idle = true
+		}
+	}
+	return idle
+}
+
+func (s *story) count(before int, fx Effect) {
+	if before != 0 {
+		s.t.Fatalf("%T: answered before: %+v", fx, fx)
+	}
+}
+
+// FuzzStep: no events in any order make the processor panic, answer twice, not answer a
+// request, close a leg twice or keep one beyond the end.
+func FuzzStep(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte("\x00\x00\x01\x01\x00\x02\x02\x00\x01\x01\x01\x00\x03\x01\x01\x00\x01\x02\x01"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) > 4096 {
+			return
+		}
+		b := twoLowers(t, State{}, func(c *Config) { c.MaxSessions = 6 })
+		b.step(DevicesChanged{Items: []Item{cam(camOwn, "")}})
+		b.notify(below, ItemAdded, cam(camA, nvr), cam(camB, ""))
+		s := &story{t: t, p: b.p, now: b.now, bytes: in, refs: make(map[Ref]int), invites: make(map[Dialog]int),
+			tickets: make(map[Ticket]int), legs: make(map[LegID]bool), next: 10}
+		for leg := range b.p.calls.receivers {
+			s.legs[leg] = true
+		}
+		for len(s.bytes) > 0 {
+			s.now = s.now.Add(time.Duration(s.take(200)) * 100 * time.Millisecond)
+			s.step(s.event())
+		}
+		s.end()
+	})
+}
+
+// end stops the processor and answers what is open.
+func (s *story) end() {
+	idle := s.step(Stop{})
+	for i := 0; !idle && i < 10_000; i++ {
+		for _, tag := range slices.Sorted(maps.Keys(s.p.desk.tags)) {
+			idle = s.step(Answered{Tag: tag, Status: 200}) || idle
+		}
+		s.now = s.now.Add(time.Minute)
+		idle = s.step(Tick{}) || idle
+	}
+	left := fmt.Sprint(s.p.Sessions())
+	for leg, open := range s.legs {
+		if open {
+			left += fmt.Sprintf(" leg %d", leg)
+		}
+	}
+	for ref, n := range s.refs {
+		if n != 1 {
+			left += fmt.Sprintf(" ref %d answered %d times", ref, n)
+		}
+	}
+	for dialog, n := range s.invites {
+		if n != 1 {
+			left += fmt.Sprintf(" INVITE %d answered %d times", dialog, n)
+		}
+	}
+	if !idle || left != "[]" {
+		s.t.Fatalf("idle %v, left %s", idle, left)
+	}
+}
