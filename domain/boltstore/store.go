@@ -1,0 +1,297 @@
+// Package boltstore keeps on the box's own flash what must survive a restart: the
+// lower domains that are registered, their catalogues, and the encoders with the
+// codes they were given. It is the [domain.Store] of the daemon.
+//
+// One small bbolt file holds a bucket for each. Values are JSON, each with the
+// version of its form, so that a newer program reads what an older one wrote.
+// What is saved is committed in batches by Run, since a commit costs some 20 kB
+// of writing to flash whatever its size.
+package boltstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"districtgateway/domain"
+)
+
+// formatVersion is the version of the file's layout; a file of a newer one is
+// refused rather than misread.
+const formatVersion = 1
+
+var (
+	bucketMeta     = []byte("meta")
+	bucketLinks    = []byte("links")
+	bucketCatalogs = []byte("catalogs")
+	bucketEncoders = []byte("encoders")
+	keyVersion     = []byte("version")
+)
+
+// Errors of Open.
+var (
+	ErrNewer  = errors.New("written by a newer version")
+	ErrLocked = errors.New("in use by another process")
+)
+
+// A Config configures a store. The zero value of each optional field means its default.
+type Config struct {
+	Path   string        // file; its directory must exist
+	Linger time.Duration // how long a change may wait for others before it is committed; 0: 200 ms
+	Log    *slog.Logger  // nil: discard
+}
+
+// A Store keeps state in one file.
+type Store struct {
+	cfg Config
+	db  *bbolt.DB
+
+	mu      sync.Mutex
+	pending map[string]change // by bucket and key: the newest change only
+	kick    chan struct{}
+}
+
+// A change is one key's new value; nil deletes it.
+type change struct {
+	bucket, key, value []byte
+}
+
+// Open opens the file, or makes it. A file that cannot be read is set aside
+// under a new name, loudly, and a fresh one begun: the box must start.
+func Open(cfg Config) (*Store, error) {
+	if cfg.Linger == 0 {
+		cfg.Linger = 200 * time.Millisecond
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	db, err := open(cfg.Path)
+	if err != nil && !errors.Is(err, ErrNewer) && !errors.Is(err, ErrLocked) && !errors.Is(err, os.ErrPermission) {
+		aside := cfg.Path + ".damaged-" + time.Now().UTC().Format("20060102T150405")
+		if renamed := os.Rename(cfg.Path, aside); renamed != nil {
+			return nil, errors.Join(err, renamed)
+		}
+		cfg.Log.Error("state file damaged, begun anew", "err", err, "kept", aside)
+		db, err = open(cfg.Path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state file %s: %w", cfg.Path, err)
+	}
+	return &Store{cfg: cfg, db: db, pending: map[string]change{}, kick: make(chan struct{}, 1)}, nil
+}
+
+func open(path string) (*bbolt.DB, error) {
+	if err := create(path); err != nil {
+		return nil, err
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, ErrLocked
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Update(prepare); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// create makes an empty file under another name first: bbolt's own first
+// initialisation is not safe against a power cut.
+func create(path string) error {
+	if _, err := os.Stat(path); err == nil || !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	tmp := path + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	db, err := bbolt.Open(tmp, 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Update(prepare), db.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// prepare makes the buckets and checks the version.
+func prepare(tx *bbolt.Tx) error {
+	for _, b := range [][]byte{bucketMeta, bucketLinks, bucketCatalogs, bucketEncoders} {
+		if _, err := tx.CreateBucketIfNotExists(b); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket(bucketMeta)
+	v := meta.Get(keyVersion)
+	if v == nil {
+		return meta.Put(keyVersion, []byte{formatVersion})
+	}
+	if len(v) != 1 || v[0] > formatVersion {
+		return fmt.Errorf("%w: format %v, this program knows %d", ErrNewer, v, formatVersion)
+	}
+	return nil
+}
+
+// Run commits what is saved until ctx ends, then commits the rest and closes the
+// file. A commit that fails is tried again: the change is kept, and said.
+func (s *Store) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-s.kick:
+		case <-ctx.Done():
+			return errors.Join(s.commit(), s.db.Close())
+		}
+		select {
+		case <-time.After(s.cfg.Linger):
+		case <-ctx.Done():
+		}
+		if err := s.commit(); err != nil {
+			s.cfg.Log.Error("state not saved, kept for another try", "err", err)
+			s.signal()
+		}
+	}
+}
+
+// commit writes all pending changes in one transaction.
+func (s *Store) commit() error {
+	s.mu.Lock()
+	changes := s.pending
+	s.pending = map[string]change{}
+	s.mu.Unlock()
+	if len(changes) == 0 {
+		return nil
+	}
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		for _, c := range changes {
+			if err := c.apply(tx.Bucket(c.bucket)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.restore(changes)
+		return fmt.Errorf("commit %d changes: %w", len(changes), err)
+	}
+	return nil
+}
+
+func (c change) apply(b *bbolt.Bucket) error {
+	if c.value == nil {
+		return b.Delete(c.key)
+	}
+	return b.Put(c.key, c.value)
+}
+
+// restore puts back changes that were not committed, unless newer ones came.
+func (s *Store) restore(changes map[string]change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, c := range changes {
+		if _, newer := s.pending[k]; !newer {
+			s.pending[k] = c
+		}
+	}
+}
+
+// put queues a change; v nil deletes.
+func (s *Store) put(bucket []byte, key string, v any) {
+	c := change{bucket: bucket, key: []byte(key)}
+	if v != nil {
+		var err error
+		if c.value, err = json.Marshal(v); err != nil {
+			s.cfg.Log.Error("state cannot be written", "key", key, "err", err)
+			return
+		}
+	}
+	s.mu.Lock()
+	s.pending[string(bucket)+"/"+key] = c
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *Store) signal() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Save queues a SaveLink, ForgetLink or SaveCatalog; see [domain.Store].
+func (s *Store) Save(e domain.Effect) {
+	switch e := e.(type) {
+	case domain.SaveLink:
+		s.put(bucketLinks, linkKey(e.Link.Peer, e.Link.Role), e.Link)
+	case domain.ForgetLink:
+		s.put(bucketLinks, linkKey(e.Peer.Code, e.Peer.Role), nil)
+		if e.Peer.Role == domain.Lower {
+			s.put(bucketCatalogs, string(e.Peer.Code), nil)
+		}
+	case domain.SaveCatalog:
+		s.put(bucketCatalogs, string(e.Peer), e.Items)
+	}
+}
+
+func linkKey(peer domain.Code, role domain.Role) string { return string(peer) + "/" + role.String() }
+
+// Load returns what was saved; see [domain.Store]. A record that cannot be read
+// is left out, and said.
+func (s *Store) Load(context.Context) (domain.State, error) {
+	state := domain.State{Catalogs: map[domain.Code][]domain.Item{}}
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		return errors.Join(
+			each(s, tx.Bucket(bucketLinks), func(_ string, l domain.Link) { state.Links = append(state.Links, l) }),
+			each(s, tx.Bucket(bucketCatalogs), func(k string, items []domain.Item) { state.Catalogs[domain.Code(k)] = items }),
+		)
+	})
+	return state, err
+}
+
+// each decodes every value of a bucket.
+func each[T any](s *Store, b *bbolt.Bucket, f func(key string, v T)) error {
+	return b.ForEach(func(k, raw []byte) error {
+		var v T
+		if err := json.Unmarshal(raw, &v); err != nil {
+			s.cfg.Log.Error("saved state unreadable, left out", "key", string(k), "err", err)
+			return nil
+		}
+		f(string(k), v)
+		return nil
+	})
+}
+
+// SaveEncoder keeps v, any JSON value, under an encoder's code.
+func (s *Store) SaveEncoder(code domain.Code, v any) { s.put(bucketEncoders, string(code), v) }
+
+// ForgetEncoder removes it.
+func (s *Store) ForgetEncoder(code domain.Code) { s.put(bucketEncoders, string(code), nil) }
+
+// LoadEncoders calls f for each encoder kept.
+func LoadEncoders[T any](s *Store, f func(code domain.Code, v T)) error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		return each(s, tx.Bucket(bucketEncoders), func(k string, v T) { f(domain.Code(k), v) })
+	})
+}
