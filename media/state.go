@@ -1,0 +1,265 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// StreamState is a snapshot of a stream.
+type StreamState struct {
+	Connected bool      // a source is open
+	Since     time.Time // of the last change of Connected
+	Err       error     // why the last source broke or could not be opened; nil once one delivers
+	Tracks    []Track   // read only
+	Carriage  Carriage
+}
+
+// StreamStats are a stream's counters since it began.
+type StreamStats struct {
+	Packets         uint64 // taken; malformed ones are not
+	Bytes           uint64 // of those packets
+	Lost            uint64 // sequence numbers that never came
+	Late            uint64 // came after they had been given up
+	Duplicates      uint64
+	Stray           uint64 // of another sequence or SSRC that did not continue
+	Malformed       uint64 // no RTP, not announced, out of bounds
+	Units           uint64
+	Damaged         uint64 // units with UnitDamaged
+	KeyUnits        uint64
+	Discontinuities uint64 // units with UnitDiscontinuity
+	Opened          uint64 // times a source was opened
+	Panics          uint64 // of sinks, sources and unpackers, each contained
+	Slow            uint64 // sinks cut with ErrSlow
+	Sinks           []SinkStats
+}
+
+// SinkStats are a sink's counters.
+type SinkStats struct {
+	Name    string // what it is: protocol and far end
+	Units   uint64 // sent
+	Packets uint64 // sent
+	Bytes   uint64 // sent
+	Dropped uint64 // units it had to leave out of its own accord
+	Lapped  uint64 // units it lost because the ring was overwritten
+}
+
+// A StatsSink is a [Sink] that counts. Its counters are a part of
+// [StreamStats]. Owner only.
+type StatsSink interface {
+	SinkStats() SinkStats
+}
+
+// shared is the part of a stream that any goroutine may touch.
+type shared struct {
+	mu       sync.Mutex
+	state    StreamState
+	stats    StreamStats
+	requests []request
+	ready    chan struct{} // closed while the stream is ready
+	isReady  bool
+	ended    bool
+	cause    error // what ended it
+
+	woken atomic.Bool   // somebody wants the sinks flushed
+	done  chan struct{} // closed when the stream has ended and every sink is closed
+	kick  chan struct{} // wakes the owner where it waits for no source
+
+	sourceMu sync.Mutex // held while waking the source, so that it is not closed meanwhile
+	source   Source
+}
+
+// A request asks the owner to attach or detach a sink.
+type request struct {
+	sink Sink
+	gone chan struct{} // detach: closed when done; nil: attach
+}
+
+// maxRequests bounds what may wait for the owner.
+const maxRequests = 4096
+
+var errBusy = errors.New("too many requests wait for the stream")
+
+// prepare makes the channels.
+func (h *shared) prepare() {
+	h.ready, h.done, h.kick = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
+}
+
+// setTracks publishes the tracks.
+func (h *shared) setTracks(tracks []Track, c Carriage) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.state.Tracks, h.state.Carriage = tracks, c
+}
+
+// setSource makes src, or none, the one that Wake wakes.
+func (h *shared) setSource(src Source) {
+	h.sourceMu.Lock()
+	defer h.sourceMu.Unlock()
+	h.source = src
+}
+
+// over reports whether the stream has ended.
+func (h *shared) over() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ended
+}
+
+// setConnected publishes that a source was opened, or why there is none.
+func (h *shared) setConnected(up bool, err error, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state.Connected != up || h.state.Since.IsZero() {
+		h.state.Since = now
+	}
+	h.state.Connected = up
+	if err != nil {
+		h.state.Err = err
+	}
+}
+
+// setReady publishes whether consumers find something to start with.
+func (h *shared) setReady(ready bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case ready && !h.isReady:
+		close(h.ready)
+		h.state.Err = nil
+	case !ready && h.isReady:
+		h.ready = make(chan struct{})
+	}
+	h.isReady = ready
+}
+
+// post hands r to the owner.
+func (h *shared) post(r request) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.ended:
+		return h.endError()
+	case len(h.requests) >= maxRequests:
+		return errBusy
+	}
+	h.requests = append(h.requests, r)
+	return nil
+}
+
+// take returns the requests posted since the last take.
+func (h *shared) take() []request {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.requests
+	h.requests = nil
+	return r
+}
+
+// end refuses everything from now on and returns the requests that are left.
+func (h *shared) end(cause error) []request {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ended, h.cause = true, cause
+	h.state.Connected = false
+	r := h.requests
+	h.requests = nil
+	return r
+}
+
+// endError returns what an ended stream answers with.
+func (h *shared) endError() error {
+	if h.cause == nil || errors.Is(h.cause, ErrEnded) {
+		return ErrEnded
+	}
+	return fmt.Errorf("%w: %w", ErrEnded, h.cause)
+}
+
+// State returns a snapshot. Any goroutine.
+func (s *Stream) State() StreamState {
+	s.shared.mu.Lock()
+	defer s.shared.mu.Unlock()
+	return s.shared.state
+}
+
+// Stats returns the counters as of the last time the owner sent something, which
+// is no longer ago than a second. Any goroutine.
+func (s *Stream) Stats() StreamStats {
+	s.shared.mu.Lock()
+	defer s.shared.mu.Unlock()
+	return s.shared.stats
+}
+
+// Wake makes the owner look after its sinks at once. Any goroutine.
+func (s *Stream) Wake() {
+	s.shared.woken.Store(true)
+	select {
+	case s.shared.kick <- struct{}{}:
+	default: // it is about to look anyway
+	}
+	s.shared.sourceMu.Lock()
+	defer s.shared.sourceMu.Unlock()
+	if s.shared.source != nil {
+		s.shared.source.Wake()
+	}
+}
+
+// Attach hands k, which must be comparable, to the owner, which flushes it from now on and closes it exactly
+// once. An error, [ErrEnded] or that too many requests wait, means that k was not
+// taken and is not closed. Any goroutine.
+func (s *Stream) Attach(k Sink) error {
+	if err := s.shared.post(request{sink: k}); err != nil {
+		return fmt.Errorf("attach to %s: %w", s.cfg.Name, err)
+	}
+	s.Wake()
+	return nil
+}
+
+// Detach asks the owner to close k with cause nil, and returns after it was
+// closed or the stream has ended. Any goroutine but the owner, on a stream that
+// runs.
+func (s *Stream) Detach(k Sink) {
+	gone := make(chan struct{})
+	for s.shared.post(request{sink: k, gone: gone}) == errBusy {
+		select {
+		case <-s.shared.done:
+			return
+		case <-time.After(unitWait):
+		}
+	}
+	s.Wake()
+	select {
+	case <-gone:
+	case <-s.shared.done:
+	}
+}
+
+// WaitReady waits until tracks are known and a unit that decoding can start with
+// is in the ring: a key unit or, without video, any. When ctx ends first, the
+// error tells that and why the source could not be opened, if it could not; when
+// the stream ends first, [ErrEnded] and its cause. Any goroutine.
+func (s *Stream) WaitReady(ctx context.Context) error {
+	for {
+		s.shared.mu.Lock()
+		ready, isReady, last := s.shared.ready, s.shared.isReady, s.shared.state.Err
+		s.shared.mu.Unlock()
+		if isReady {
+			return nil
+		}
+		select {
+		case <-ready:
+		case <-s.shared.done:
+			s.shared.mu.Lock()
+			defer s.shared.mu.Unlock()
+			return s.shared.endError()
+		case <-ctx.Done():
+			if last == nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%w: %w", ctx.Err(), last)
+		}
+	}
+}
