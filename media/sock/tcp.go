@@ -1,0 +1,119 @@
+//go:build linux
+
+package sock
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A TCP is a connected stream socket. The zero value is not usable.
+type TCP struct {
+	waker
+	conn *net.TCPConn
+	raw  syscall.RawConn
+
+	// The state of the call in progress; see UDP.
+	recv struct {
+		fn   func(fd uintptr) bool
+		buf  []byte
+		from unix.RawSockaddrAny
+		wait bool
+		n    int
+		err  unix.Errno
+	}
+	send struct {
+		fn  func(fd uintptr) bool
+		iov []unix.Iovec
+		n   int
+		err unix.Errno
+	}
+}
+
+// NewTCP takes over c, which must not be used any more.
+func NewTCP(c *net.TCPConn) (*TCP, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("tcp socket: %w", err)
+	}
+	t := &TCP{conn: c, raw: raw}
+	t.setDeadline = c.SetReadDeadline
+	t.recv.fn, t.send.fn = t.recvOnce, t.sendOnce
+	return t, nil
+}
+
+// Local and Remote return the addresses of the two ends.
+func (t *TCP) Local() netip.AddrPort { return t.conn.LocalAddr().(*net.TCPAddr).AddrPort() }
+
+// Remote returns the far end's address.
+func (t *TCP) Remote() netip.AddrPort { return t.conn.RemoteAddr().(*net.TCPAddr).AddrPort() }
+
+// Close closes the connection and ends a wait in progress. Any goroutine.
+func (t *TCP) Close() error { return t.conn.Close() }
+
+// Receive takes what has arrived into buf, at most its length. It waits until
+// deadline if wait is set and nothing is there. It returns 0 and no error if
+// nothing came in time, or Wake was called; io.EOF when the far end has closed.
+func (t *TCP) Receive(buf []byte, wait bool, deadline time.Time) (int, error) {
+	if wait && !t.arm(deadline) {
+		wait = false
+	}
+	r := &t.recv
+	r.buf, r.wait, r.n, r.err = buf, wait, 0, 0
+	err := t.raw.Read(r.fn)
+	r.buf = nil
+	switch {
+	case timedOut(err):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case r.err == unix.EAGAIN || r.err == unix.EINTR:
+		return 0, nil
+	case r.err != 0:
+		return 0, fmt.Errorf("receive: %w", r.err)
+	case r.n == 0:
+		return 0, io.EOF
+	}
+	return r.n, nil
+}
+
+func (t *TCP) recvOnce(fd uintptr) bool {
+	r := &t.recv
+	r.n, r.err = recvfrom(fd, r.buf, &r.from)
+	return r.err != unix.EAGAIN || !r.wait
+}
+
+// Send writes v as far as the connection takes it without waiting; what remains
+// stays in v.
+func (t *TCP) Send(v *Vector) error {
+	for v.size > 0 {
+		end := min(len(v.iov), v.from+maxVectors)
+		t.send.iov = v.iov[v.from:end]
+		err := t.raw.Write(t.send.fn)
+		t.send.iov = nil
+		switch {
+		case err != nil:
+			return err
+		case t.send.err == unix.EAGAIN:
+			return nil
+		case t.send.err == unix.EINTR:
+		case t.send.err != 0:
+			return fmt.Errorf("send: %w", t.send.err)
+		default:
+			v.advance(t.send.n)
+		}
+	}
+	return nil
+}
+
+func (t *TCP) sendOnce(fd uintptr) bool {
+	t.send.n, t.send.err = sendmsg(fd, t.send.iov, nil)
+	return true
+}
