@@ -1,0 +1,98 @@
+// Package rtsp takes streams from encoders by RTSP 1.0 (RFC 2326), over one TCP
+// connection (interleaved) or over UDP. The words of the protocol are those of
+// gortsplib's leaf packages; what happens to media is ours: it goes from the
+// socket into the stream's ring and is never touched again.
+//
+// [Open] does the whole conversation, DESCRIBE to PLAY, and returns the source of
+// a [media.Stream]. Redirects are not followed: an encoder has no business to send
+// the gateway elsewhere.
+package rtsp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+
+	"districtgateway/media"
+	"districtgateway/media/digest"
+)
+
+// Errors of Open and of a source.
+var (
+	ErrUnauthorized = errors.New("user or password refused")
+	ErrSilent       = errors.New("encoder sends nothing")
+)
+
+// A Config says what to take from where.
+type Config struct {
+	URL      string // rtsp://host[:port]/path, without user and password
+	User     string
+	Password digest.Secret
+	UDP      bool          // prefer UDP to TCP
+	Timeout  time.Duration // of each exchange; 0: 5 s
+	Log      *slog.Logger  // nil: discard
+}
+
+// Limits of patience with an encoder that plays.
+const (
+	silenceLimit = 10 * time.Second
+	reportEvery  = 5 * time.Second // receiver reports (RFC 3550 §6.2)
+)
+
+// Open connects, asks for the stream's description, sets up one video and one
+// audio track of those this gateway can carry, and starts them. A transport that
+// the encoder does not know (461) is exchanged for the other. It is the body of a
+// [media.Opener].
+func Open(ctx context.Context, cfg Config) (media.Opened, error) {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	opened, err := open(ctx, cfg)
+	if errors.Is(err, errTransport) {
+		cfg.Log.Info("encoder refused the transport, trying the other", "udp", cfg.UDP)
+		cfg.UDP = !cfg.UDP
+		opened, err = open(ctx, cfg)
+	}
+	if err != nil {
+		return media.Opened{}, fmt.Errorf("open %s: %w", cfg.URL, err)
+	}
+	return opened, nil
+}
+
+func open(ctx context.Context, cfg Config) (media.Opened, error) {
+	u, err := base.ParseURL(cfg.URL)
+	if err != nil {
+		return media.Opened{}, err
+	}
+	if u.Scheme != "rtsp" {
+		return media.Opened{}, fmt.Errorf("scheme %.16q: want rtsp", u.Scheme)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "554"
+	}
+	d := net.Dialer{Timeout: cfg.Timeout}
+	c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return media.Opened{}, err
+	}
+	s := newSession(cfg, c.(*net.TCPConn), u.CloneWithoutCredentials())
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	src, err := s.start()
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		s.close()
+		return media.Opened{}, err
+	}
+	return media.Opened{Source: src, Carriage: media.CarriageRTP, Tracks: s.tracks}, nil
+}

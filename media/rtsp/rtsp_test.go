@@ -1,0 +1,278 @@
+package rtsp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/auth"
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
+	"github.com/bluenviron/gortsplib/v5/pkg/description"
+	"github.com/bluenviron/gortsplib/v5/pkg/format"
+	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+	"github.com/pion/rtp"
+
+	"districtgateway/media"
+	"districtgateway/media/mediatest"
+)
+
+// A server is an RTSP server that nobody here wrote, with one stream of H.264 and
+// G.711A behind digest authentication.
+type server struct {
+	rtsp   *gortsplib.Server
+	stream *gortsplib.ServerStream
+	desc   *description.Session
+	reject bool // every password is wrong
+}
+
+func (s *server) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	if s.reject || !ctx.Conn.VerifyCredentials(ctx.Request, "admin", "right") {
+		return &base.Response{StatusCode: base.StatusUnauthorized}, nil, liberrors.ErrServerAuth{}
+	}
+	return &base.Response{StatusCode: base.StatusOK}, s.stream, nil
+}
+
+func (s *server) OnSetup(*gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	return &base.Response{StatusCode: base.StatusOK}, s.stream, nil
+}
+
+func (s *server) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// serve starts a server and returns it with the address of its stream.
+func serve(t *testing.T, methods ...auth.VerifyMethod) (*server, string) {
+	t.Helper()
+	sets := mediatest.Parameters(media.H264)
+	s := &server{desc: &description.Session{Medias: []*description.Media{
+		{Type: description.MediaTypeVideo, Formats: []format.Format{&format.H264{PayloadTyp: 96, SPS: sets[0], PPS: sets[1], PacketizationMode: 1}}},
+		{Type: description.MediaTypeAudio, Formats: []format.Format{&format.G711{PayloadTyp: 8, SampleRate: 8000, ChannelCount: 1}}},
+	}}}
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	s.rtsp = &gortsplib.Server{Handler: s, AuthMethods: methods, RTSPAddress: addr,
+		Listen:         func(string, string) (net.Listener, error) { return l, nil },
+		UDPRTPAddress:  "127.0.0.1:43000",
+		UDPRTCPAddress: "127.0.0.1:43001"}
+	if err := s.rtsp.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.rtsp.Close)
+	s.stream = &gortsplib.ServerStream{Server: s.rtsp, Desc: s.desc}
+	if err := s.stream.Initialize(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stream.Close)
+	return s, "rtsp://" + addr + "/main"
+}
+
+// play sends pictures and sound until ctx ends.
+func (s *server) play(ctx context.Context) {
+	video, audio := &mediatest.Packetizer{PayloadType: 96, SSRC: 1}, &mediatest.Packetizer{PayloadType: 8, SSRC: 2}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		for _, b := range video.Video(media.H264, uint32(i)*3600, mediatest.Slice(media.H264, i%10 == 0, 3000, byte(i))) {
+			s.write(0, b)
+		}
+		s.write(1, audio.Packet(uint32(i)*320, true, make([]byte, 320)))
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *server) write(i int, b []byte) {
+	var p rtp.Packet
+	if err := p.Unmarshal(b); err != nil {
+		panic(err)
+	}
+	_ = s.stream.WritePacketRTP(s.desc.Medias[i], &p)
+}
+
+func config(url string) Config { return Config{URL: url, User: "admin", Password: "right"} }
+
+func TestEncoderStreamArrives(t *testing.T) {
+	for name, methods := range map[string][]auth.VerifyMethod{
+		"MD5": {auth.VerifyMethodDigestMD5}, "SHA-256": {auth.VerifyMethodDigestSHA256},
+	} {
+		for _, udp := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/udp=%t", name, udp), func(t *testing.T) {
+				srv, url := serve(t, methods...)
+				cfg := config(url)
+				cfg.UDP = udp
+				s := media.NewStream(media.StreamConfig{}, func(ctx context.Context) (media.Opened, error) { return Open(ctx, cfg) })
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				var wg sync.WaitGroup
+				defer wg.Wait()
+				defer cancel()
+				wg.Go(func() { _ = s.Run(ctx) })
+				wg.Go(func() { srv.play(ctx) })
+				if err := s.WaitReady(ctx); err != nil {
+					t.Fatal(err, s.State().Err)
+				}
+				sink := &mediatest.Sink{}
+				if err := s.Attach(sink); err != nil {
+					t.Fatal(err)
+				}
+				video, audio := 0, 0
+				for video < 50 || audio < 50 {
+					if ctx.Err() != nil {
+						t.Fatalf("%d pictures, %d sounds", video, audio)
+					}
+					video, audio = count(t, sink)
+					<-time.After(10 * time.Millisecond)
+				}
+				if st := s.Stats(); st.Lost+st.Malformed+st.Damaged != 0 {
+					t.Errorf("%+v", st)
+				}
+			})
+		}
+	}
+}
+
+// count returns how many pictures and sounds a sink has.
+func count(t *testing.T, k *mediatest.Sink) (video, audio int) {
+	t.Helper()
+	samples, _ := k.Samples()
+	for _, s := range samples {
+		if s.Codec == media.H264 {
+			video++
+		} else if s.Codec == media.G711A && len(s.Audio) == 320 {
+			audio++
+		}
+	}
+	return video, audio
+}
+
+func TestWrongPasswordIsSaidAtOnce(t *testing.T) {
+	srv, url := serve(t, auth.VerifyMethodDigestMD5)
+	srv.reject = true
+	if _, err := Open(t.Context(), config(url)); !errors.Is(err, ErrUnauthorized) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOpenEndsWithItsContext(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0") // accepts, says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Open(ctx, config("rtsp://"+l.Addr().String()+"/")); err == nil {
+		t.Error("opened")
+	}
+	if _, err := Open(t.Context(), config("http://127.0.0.1/")); err == nil {
+		t.Error("opened a web address")
+	}
+}
+
+// descriptions also seed the fuzzer.
+var descriptions = map[string]struct {
+	sdp  string
+	want []media.Codec
+}{
+	"camera": {"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:track1\r\n" +
+		"m=audio 0 RTP/AVP 8\r\na=control:track2\r\nm=application 0 RTP/AVP 107\r\na=rtpmap:107 vnd.onvif.metadata/90000\r\na=control:track3\r\n" +
+		"m=audio 0 RTP/AVP 0\r\na=sendonly\r\na=control:back\r\n", []media.Codec{media.H264, media.G711A}},
+	"H.265 without sets": {"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 98\r\na=rtpmap:98 H265/90000\r\na=control:rtsp://10.0.0.1/a\r\n", []media.Codec{media.H265}},
+	"nothing usable":     {"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:a\r\n", nil},
+	"no SDP":             {"<html>", nil},
+}
+
+func TestTracksAreChosenFromTheDescription(t *testing.T) {
+	u, err := base.ParseURL("rtsp://192.0.2.1:554/main/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range descriptions {
+		t.Run(name, func(t *testing.T) {
+			got, err := choose([]byte(tc.sdp), u)
+			if (err == nil) != (tc.want != nil) || len(got) != len(tc.want) {
+				t.Fatalf("%d tracks, %v", len(got), err)
+			}
+			for i, o := range got {
+				if o.track.Codec != tc.want[i] || o.url.Host != u.Host {
+					t.Errorf("track %d: %s at %s", i, o.track.Codec, o.url)
+				}
+			}
+		})
+	}
+}
+
+func FuzzDescription(f *testing.F) {
+	for _, tc := range descriptions {
+		f.Add([]byte(tc.sdp))
+	}
+	u, err := base.ParseURL("rtsp://192.0.2.1:554/main/")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, sdp []byte) {
+		if list, err := choose(sdp, u); err == nil && (len(list) == 0 || len(list) > 2) {
+			t.Errorf("%d tracks", len(list))
+		}
+	})
+}
+
+// messages also seed the fuzzer.
+var messages = map[string]struct {
+	text string
+	want int
+	bad  bool
+}{
+	"answer":      {"RTSP/1.0 200 OK\r\nCSeq: 4\r\n\r\n$", 28, false},
+	"with a body": {"RTSP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nab$", 40, false},
+	"half":        {"RTSP/1.0 200 OK\r\nCSeq", 0, false},
+	"half a body": {"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nab", 0, false},
+	"absurd":      {"X\r\nContent-Length: 99999999999999999999\r\n\r\n", 0, true},
+	"negative":    {"X\r\nContent-Length: -1\r\n\r\n", 0, true},
+}
+
+func TestMessagesAmongMediaArePassedOver(t *testing.T) {
+	for name, tc := range messages {
+		t.Run(name, func(t *testing.T) {
+			if n, err := passOver([]byte(tc.text)); n != tc.want || (err != nil) != tc.bad {
+				t.Errorf("%d, %v", n, err)
+			}
+		})
+	}
+	if _, err := passOver(make([]byte, maxMessage+1)); err == nil {
+		t.Error("endless text was waited for")
+	}
+}
+
+func FuzzPassOver(f *testing.F) {
+	for _, tc := range messages {
+		f.Add([]byte(tc.text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if n, err := passOver(b); n < 0 || n > len(b) || err != nil && n != 0 {
+			t.Errorf("%d of %d, %v", n, len(b), err)
+		}
+	})
+}
+
+func TestReceiverReportTellsLoss(t *testing.T) {
+	f := flow{}
+	for _, seq := range []uint16{65534, 65535, 1, 2} { // 0 was lost, at the wrap
+		f.count(seq, 9)
+	}
+	var b [reportBytes]byte
+	f.report(b[:], 7, time.Unix(0, 0))
+	if lost, fraction, top := b[15], b[12], f.top; lost != 1 || fraction != 51 || top != 65538 {
+		t.Errorf("lost %d, fraction %d/256, highest %d", lost, fraction, top)
+	}
+}

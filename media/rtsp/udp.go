@@ -1,0 +1,138 @@
+package rtsp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"time"
+
+	"districtgateway/media"
+	"districtgateway/media/sock"
+)
+
+// udpPorts are the two sockets of a track: RTP on an even port, RTCP on the next
+// (RFC 3550 §11).
+type udpPorts struct{ rtp, rtcp *sock.UDP }
+
+func (p udpPorts) close() {
+	p.rtp.Close()
+	p.rtcp.Close()
+}
+
+// openPorts opens a pair of neighbouring ports on the address we reach the
+// encoder from.
+func openPorts(local net.Addr) (p udpPorts, err error) {
+	host := local.(*net.TCPAddr).AddrPort().Addr().Unmap()
+	for range 64 {
+		port := 32768 + 2*uint16(rand.N(14000))
+		if p.rtp, err = sock.ListenUDP(netip.AddrPortFrom(host, port)); err != nil {
+			continue
+		}
+		if p.rtcp, err = sock.ListenUDP(netip.AddrPortFrom(host, port+1)); err == nil {
+			return p, nil
+		}
+		p.rtp.Close()
+	}
+	return p, fmt.Errorf("no free pair of ports: %w", err)
+}
+
+const (
+	// prefixBytes are left free before each datagram, and filled with the
+	// interleaved header with which a TCP consumer would get it.
+	prefixBytes = 4
+	maxDatagram = 65535
+	perReceive  = 256
+	// sweepEvery bounds how long audio and RTCP wait while the owner waits for video.
+	sweepEvery = 20 * time.Millisecond
+)
+
+// A udpSource receives RTP and RTCP of each track on a pair of sockets. The owner
+// waits on the first track's; the others are looked at whenever it wakes.
+type udpSource struct {
+	*link
+	spare [reportBytes]byte
+	drain [2048]byte
+}
+
+func (u *udpSource) Receive(s *media.Stream, deadline time.Time) error {
+	now := time.Now()
+	if sweep := now.Add(sweepEvery); len(u.session.flows) > 1 && sweep.Before(deadline) {
+		deadline = sweep
+	}
+	for i, f := range u.session.flows {
+		if err := u.take(s, f, u.session.ports[i].rtp, i == 0, deadline); err != nil {
+			return err
+		}
+	}
+	now = time.Now()
+	for i, f := range u.session.flows {
+		n, err := u.session.ports[i].rtcp.Receive(u.drain[:], false, time.Time{})
+		if err != nil {
+			return err
+		}
+		f.sender(u.drain[:n], now)
+	}
+	return u.housekeep(now)
+}
+
+// take pushes the datagrams of one track that have arrived.
+func (u *udpSource) take(s *media.Stream, f *flow, c *sock.UDP, wait bool, deadline time.Time) error {
+	ring := s.Ring()
+	for range perReceive {
+		buf := ring.Reserve(prefixBytes + maxDatagram)
+		n, err := c.Receive(buf[prefixBytes:], wait, deadline)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+		wait = false
+		buf[0], buf[1] = '$', byte(f.channels[0])
+		binary.BigEndian.PutUint16(buf[2:], uint16(n))
+		g := ring.Commit(prefixBytes + n)
+		g.Off, g.Len = g.Off+prefixBytes, uint32(n)
+		u.packets++
+		f.push(s, g, time.Now())
+	}
+	return nil
+}
+
+// housekeep reads the control connection, keeps the session alive and sends
+// receiver reports.
+func (u *udpSource) housekeep(now time.Time) error {
+	if _, err := u.conn.Receive(u.drain[:], false, time.Time{}); err != nil {
+		return err // the encoder closed it, and with it the session
+	}
+	if err := u.flush(); err != nil {
+		return err
+	}
+	if err := u.keepAlive(now); err != nil {
+		return fmt.Errorf("keepalive: %w", err)
+	}
+	if u.reportDue(now) {
+		for i, f := range u.session.flows {
+			if f.received > 0 {
+				u.sendReport(f, u.session.ports[i].rtcp, now)
+			}
+		}
+	}
+	return u.watch(now)
+}
+
+func (u *udpSource) sendReport(f *flow, c *sock.UDP, now time.Time) {
+	f.report(u.spare[:], u.ssrc, now)
+	var b sock.Batch
+	b.Add(u.spare[:])
+	b.End()
+	_, _ = c.Send(&b, 0, 1) // a report lost is a report less
+}
+
+func (u *udpSource) Wake() { u.session.ports[0].rtp.Wake() }
+
+func (u *udpSource) Close() error {
+	u.teardown()
+	return nil
+}
