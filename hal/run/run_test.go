@@ -1,0 +1,68 @@
+package run
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// TestMain plays the started program when the test executes itself.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "echo" {
+		f := os.NewFile(3, "pipe")
+		_, err := io.WriteString(f, os.Args[2])
+		if err != nil || f.Close() != nil {
+			os.Exit(2)
+		}
+		if os.Args[2] == "stay" {
+			select {}
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// start executes this test with a pipe and returns what came through it.
+func start(t *testing.T, word string) (*Process, string) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Start(Self, []string{"echo", word}, []*os.File{w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	got, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, string(got)
+}
+
+func TestArgumentsAndFilesReachTheProcessUnchanged(t *testing.T) {
+	word := "a b; $(c) `d` 'e"
+	p, got := start(t, word)
+	if err := p.Wait(); err != nil || got != word {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestKillEndsIt(t *testing.T) {
+	p, got := start(t, "stay")
+	p.Kill()
+	var ended *exec.ExitError
+	if err := p.Wait(); !errors.As(err, &ended) || got != "stay" {
+		t.Errorf("%q, %v", got, err)
+	}
+	p.Kill() // again: harmless
+}
+
+func TestOnlyListedProgramsStart(t *testing.T) {
+	if _, err := Start("/bin/sh", nil, nil); !errors.Is(err, ErrUnknown) {
+		t.Errorf("got %v", err)
+	}
+}
