@@ -1,0 +1,195 @@
+// Package api is the gateway's control interface: HTTP with JSON over a Unix
+// socket that only the box's administrator can open. The daemon serves it,
+// gatewayctl and the rigs call it through [Client].
+//
+// Answers are JSON. Media (live pictures, playback) is a fragmented MP4 stream;
+// if it breaks off after it began, the trailer Error tells why.
+package api
+
+import (
+	"fmt"
+	"time"
+)
+
+// Paths of the interface. {channel} is a 20-digit code.
+const (
+	PathVersion  = "/v1/version"
+	PathStatus   = "/v1/status"
+	PathPeers    = "/v1/peers"
+	PathChannels = "/v1/channels"
+	PathStreams  = "/v1/streams"
+	PathSessions = "/v1/sessions"
+	PathLive     = "/v1/live/"    // + channel; ?for=10s
+	PathRecords  = "/v1/records/" // + channel; ?from=&to=, RFC 3339
+	PathPlay     = "/v1/play/"    // + channel; ?from=&to=&speed=
+	PathDiscover = "/v1/discover" // ?for=5s
+	PathConfig   = "/v1/config"   // GET: in force, as TOML; POST: a candidate, answers Changes
+	PathEncoders = "/v1/encoders" // GET: the inventory; POST: CSV code list; PUT: Replace
+	PathRefresh  = "/v1/refresh/" // + code of a lower: read its catalogue again
+)
+
+// Trailer names the HTTP trailer that ends a media stream which broke off.
+const Trailer = "Error"
+
+// An Error is the answer to a request that was refused or failed.
+type Error struct {
+	Status int    `json:"status"`          // HTTP status
+	Level  string `json:"level,omitempty"` // code of the server that refused; empty: this one
+	Cause  string `json:"error"`           // in words
+}
+
+func (e *Error) Error() string {
+	if e.Level != "" {
+		return fmt.Sprintf("%s: %s", e.Level, e.Cause)
+	}
+	return e.Cause
+}
+
+// Version answers PathVersion.
+type Version struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	System  string `json:"system"` // GOOS/GOARCH
+}
+
+// Status answers PathStatus.
+type Status struct {
+	Code     string    `json:"code"`
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Health   string    `json:"health"` // "good", or what is wrong, in words
+	Uppers   []Peer    `json:"uppers"`
+	Lowers   []Peer    `json:"lowers"`
+	Channels Count     `json:"channels"` // own and learned
+	Encoders []Encoder `json:"encoders"` // own
+	Volumes  []Volume  `json:"volumes"`
+	Sessions int       `json:"sessions"`
+	Process  Process   `json:"process"`
+}
+
+// A Count is how many there are and how many of them work.
+type Count struct {
+	Total  int `json:"total"`
+	Online int `json:"online"`
+}
+
+// A Process tells what the daemon costs.
+type Process struct {
+	PID        int    `json:"pid"`
+	Memory     int64  `json:"memory_bytes"` // proportional set size
+	Mallocs    uint64 `json:"mallocs"`      // objects allocated since the start
+	Packets    uint64 `json:"packets"`      // media packets received since the start
+	Goroutines int    `json:"goroutines"`
+}
+
+// A Peer is a neighbouring domain and its link.
+type Peer struct {
+	Code     string    `json:"code"`
+	Role     string    `json:"role"` // upper, lower
+	Name     string    `json:"name"`
+	State    string    `json:"state"` // online, registering, refused, offline, idle, leaving
+	Since    time.Time `json:"since"`
+	LastSeen time.Time `json:"last_seen,omitzero"`
+	Address  string    `json:"address"`
+	Reason   string    `json:"reason,omitempty"`
+	Expires  time.Time `json:"expires,omitzero"`
+	Channels int       `json:"channels"`
+	Catalog  time.Time `json:"catalog,omitzero"`
+}
+
+// A Channel is one node of the catalogue.
+type Channel struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Parent string `json:"parent,omitempty"`
+	Region string `json:"region,omitempty"`
+	Owner  string `json:"owner"` // code of the peer it was learned from; this server's for its own
+	Online bool   `json:"online"`
+	Kind   string `json:"kind"` // channel, device, system, group, organisation, region
+	Depth  int    `json:"depth"`
+}
+
+// An Encoder is one of the gateway's own channels.
+type Encoder struct {
+	Code      string    `json:"code"`
+	Name      string    `json:"name"`
+	Identity  string    `json:"identity"` // hardware address or serial number
+	Address   string    `json:"address"`
+	Model     string    `json:"model,omitempty"`
+	Online    bool      `json:"online"`
+	Since     time.Time `json:"since"`
+	Problem   string    `json:"problem,omitempty"`
+	Video     string    `json:"video,omitempty"` // H.264 1280x720
+	Audio     string    `json:"audio,omitempty"`
+	Recording bool      `json:"recording"`
+	LastByte  time.Time `json:"last_byte,omitzero"` // when its footage last became durable
+}
+
+// A Volume is a place recordings are kept.
+type Volume struct {
+	Path     string    `json:"path"`
+	ID       string    `json:"id"`
+	State    string    `json:"state"` // recording, or what is wrong
+	Used     int64     `json:"used_bytes"`
+	Free     int64     `json:"free_bytes"`
+	Oldest   time.Time `json:"oldest,omitzero"`
+	Segments int       `json:"segments"`
+}
+
+// A Recording is one interval without a hole, or with Gap set, a hole.
+type Recording struct {
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+	Bytes int64     `json:"bytes,omitempty"`
+	Kind  string    `json:"kind,omitempty"` // scheduled, alarm, manual
+	Gap   string    `json:"gap,omitempty"`  // cause of a hole, only for own channels
+}
+
+// Recordings answers PathRecords.
+type Recordings struct {
+	Channel string      `json:"channel"`
+	Items   []Recording `json:"items"`
+	Partial bool        `json:"partial"` // the owner sent fewer than it announced
+}
+
+// A Found is an encoder seen on the network.
+type Found struct {
+	Address  string `json:"address"`
+	Name     string `json:"name"`
+	Model    string `json:"model"`
+	Identity string `json:"identity"`
+	Code     string `json:"code,omitempty"` // set if it is in service
+	Verdict  string `json:"verdict"`        // in service, not adopted, wrong password, …
+}
+
+// A Replace moves a channel's code and footage to another encoder.
+type Replace struct {
+	Code     string `json:"code"`
+	Identity string `json:"identity"` // of the new encoder
+}
+
+// A Stream is one running stream with its counters.
+type Stream struct {
+	Channel   string   `json:"channel"`
+	Profile   string   `json:"profile"`
+	Connected bool     `json:"connected"`
+	Users     int      `json:"users"`
+	Packets   uint64   `json:"packets"`
+	Bytes     uint64   `json:"bytes"`
+	Lost      uint64   `json:"lost"`
+	Damaged   uint64   `json:"damaged"`
+	Units     uint64   `json:"units"`
+	Problem   string   `json:"problem,omitempty"`
+	Tracks    []string `json:"tracks"`
+}
+
+// A Session is one agreed exchange of media with another domain.
+type Session struct {
+	Channel string    `json:"channel"`
+	Kind    string    `json:"kind"`
+	Peer    string    `json:"peer"` // code; empty for a local user
+	Role    string    `json:"role"`
+	State   string    `json:"state"`
+	Since   time.Time `json:"since"`
+}

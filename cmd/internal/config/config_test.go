@@ -1,0 +1,199 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const minimal = `
+[server]
+id = "33010600002000000001"
+`
+
+// faultCases also seed the fuzzer: text, and the faults it must show.
+var faultCases = map[string]struct {
+	text string
+	want []string
+}{
+	"minimal": {minimal, nil},
+	"typo in a key": {minimal + "naem = \"x\"\n", []string{
+		`line 4: server.naem: no such key; did you mean "name"?`}},
+	"typo in a section": {minimal + "[dicovery]\nenabled = true\n", []string{
+		`line 4: dicovery: no such key; did you mean "discovery"?`, `line 5: dicovery.enabled: no such key`}},
+	"nothing at all": {"", []string{"server.id: want the id of this server: 20 digits",
+		`server.region: want a civil code of 2, 4, 6 or 8 digits`}},
+	"all faults at once, by line": {`
+[server]
+id = "3301060000200000000"
+listen = "5060"
+
+[[upper]]
+id = "33010000002000000001"
+address = "192.0.2.10"
+
+[[upper]]
+id = "33010000002000000001"
+address = "192.0.2.10:5060"
+keepalive_every = "1ms"
+`, []string{
+		`line 2: server.region: want a civil code of 2, 4, 6 or 8 digits`,
+		`line 3: server.id = "3301060000200000000": want 20 digits, got 19 characters`,
+		`line 4: server.listen = "5060": want an IP address and a port, such as 0.0.0.0:5060`,
+		`line 8: upper[0].address = "192.0.2.10": want host:port, such as 192.0.2.10:5060`,
+		`line 11: upper[1].id = "33010000002000000001": is already upper[0].id`,
+		`line 13: upper[1].keepalive_every = "1ms": want at least 1s`,
+	}},
+	"lower without a password": {minimal + "[[lower]]\nid = \"33010600002000000002\"\n", []string{
+		`line 4: lower[0].password: want the password this lower domain registers with: there is no default`}},
+	"wrong type":        {"[server]\nid = 5\n", []string{`line 2: server.id: incompatible types: TOML value has type int64; destination has type string`}},
+	"no TOML":           {"[server\nid = 1\n", []string{`line 2: file: expected '.' or ']' to end table name, but got '\n' instead`}},
+	"size without unit": {minimal + "[media]\nring = \"many\"\n", []string{`line 5: media.ring: "many" is no size: want a whole number and a unit, such as 4MiB or 200GB`}},
+	"port range":        {minimal + "[media]\nports = \"9-1\"\n", []string{`line 5: media.ports: "9-1" is no port range: want first-last, such as 20000-20999`}},
+	"password in an address": {minimal + "[[encoder]]\nrtsp = \"rtsp://u:p@10.0.0.1/\"\n", []string{
+		`line 5: encoder[0].rtsp = "rtsp://u:xxxxx@10.0.0.1/": put user and password into the keys of that name`}},
+	"encoder that is nowhere": {minimal + "[[encoder]]\nname = \"x\"\n", []string{
+		`line 4: encoder[0].onvif: want onvif, rtsp or identity: where the encoder is, or how it is known`}},
+	"too many hosts": {minimal + "[discovery]\naddresses = [\"10.0.0.0/8\", \"x\"]\n", []string{
+		`line 5: discovery.addresses[1] = "x": want an IP address or network such as 10.1.0.0/24`,
+		`line 5: discovery.addresses: 1048576 hosts are too many to probe one by one: at most 4096`}},
+}
+
+func faultsOf(err error) []string {
+	if err == nil {
+		return nil
+	}
+	return strings.Split(err.Error(), "\n")
+}
+
+func TestEveryFaultIsReportedWithItsLine(t *testing.T) {
+	for name, tc := range faultCases {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse([]byte(tc.text))
+			if d := cmp.Diff(tc.want, faultsOf(err)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestDefaultsFillWhatIsNotWritten(t *testing.T) {
+	f, err := Parse([]byte(minimal + `
+[[upper]]
+id = "33010000002000000001"
+address = "192.0.2.10:5060"
+keepalive_miss = 5
+[discovery]
+adopt = false
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u := f.Uppers[0]; u.KeepaliveEvery != time.Minute || u.KeepaliveMiss != 5 || u.Transport != "udp" {
+		t.Errorf("upper: %+v", u)
+	}
+	if !f.Discovery.Enabled || f.Discovery.Adopt || f.Media.Ring != 4<<20 || f.Server.Region != "330106" {
+		t.Errorf("file: %+v", f)
+	}
+}
+
+func TestEveryDefaultIsValid(t *testing.T) {
+	root := reflect.TypeFor[File]()
+	for i := range root.NumField() {
+		typ := root.Field(i).Type
+		if typ.Kind() == reflect.Slice {
+			typ = typ.Elem()
+		}
+		setFieldDefaults(reflect.New(typ).Elem(), nil) // panics on a bad one
+	}
+}
+
+func TestSecretsNeverShow(t *testing.T) {
+	f, err := Parse([]byte(minimal + "[[lower]]\nid = \"33010600002000000002\"\npassword = \"hunter2\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := Write(&b, f); err != nil {
+		t.Fatal(err)
+	}
+	g := f
+	g.Lowers = []Lower{f.Lowers[0]}
+	g.Lowers[0].Password = "hunter3"
+	changes := Diff(f, g)
+	if len(changes) != 1 || changes[0].Path != "lower[0].password" {
+		t.Errorf("changes: %v", changes)
+	}
+	all := b.String() + changes[0].String()
+	if strings.Contains(all, "hunter") || !strings.Contains(all, redacted) {
+		t.Errorf("shown: %s", all)
+	}
+}
+
+func TestDiffNamesWhatChanged(t *testing.T) {
+	a, err := Parse([]byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Parse([]byte(minimal + "name = \"北区\"\n[media]\nports = \"30000-30100\"\n[[volume]]\npath = \"/mnt/a\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range Diff(a, b) {
+		got = append(got, c.String())
+	}
+	want := []string{"~ media.ports = 20000-20999 -> 30000-30100", "+ server.name = 北区", "+ volume[0].free = 1GiB", "+ volume[0].path = /mnt/a"}
+	slices.Sort(got)
+	slices.Sort(want)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestReferenceIsUpToDate(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteReference(&b); err != nil {
+		t.Fatal(err)
+	}
+	have, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, b.Bytes()) {
+		t.Error("docs/configuration.md differs from the program: run make docs")
+	}
+}
+
+func TestLoadRefusesHugeFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "big.toml")
+	if err := os.WriteFile(path, make([]byte, maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil {
+		t.Error("loaded")
+	}
+	if _, err := Load(path + ".absent"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("absent file: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, tc := range faultCases {
+		f.Add([]byte(tc.text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file, err := Parse(text)
+		if err == nil && len(file.Server.ID) != 20 {
+			t.Errorf("accepted id %q", file.Server.ID)
+		}
+	})
+}
