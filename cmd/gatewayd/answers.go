@@ -1,0 +1,293 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"districtgateway/cmd/internal/api"
+	"districtgateway/cmd/internal/config"
+	"districtgateway/domain"
+	"districtgateway/media"
+)
+
+func (c *control) version(*http.Request) (api.Version, error) {
+	return api.Version{Version: version, Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}, nil
+}
+
+func (c *control) status(r *http.Request) (api.Status, error) {
+	s := api.Status{
+		Code: c.file.Server.ID, Name: c.file.Server.Name, Version: version, Started: c.started,
+		Encoders: c.cameras.list(), Volumes: c.volumes.list(), Process: c.process(),
+	}
+	err := c.view(r.Context(), func(p *domain.Processor) {
+		for _, l := range p.Links() {
+			if l.Role == domain.Upper {
+				s.Uppers = append(s.Uppers, peerOf(l))
+			} else {
+				s.Lowers = append(s.Lowers, peerOf(l))
+			}
+		}
+		for _, it := range p.Catalog() {
+			if it.Channel() {
+				s.Channels.Total++
+				if it.Status == domain.StatusOn {
+					s.Channels.Online++
+				}
+			}
+		}
+		s.Sessions = len(p.Sessions())
+	})
+	s.Health = health(s)
+	return s, err
+}
+
+func (c *control) peers(r *http.Request) (list []api.Peer, err error) {
+	err = c.view(r.Context(), func(p *domain.Processor) {
+		for _, l := range p.Links() {
+			list = append(list, peerOf(l))
+		}
+	})
+	return list, err
+}
+
+func peerOf(l domain.Link) api.Peer {
+	return api.Peer{
+		Code: string(l.Peer), Role: l.Role.String(), Name: l.Name, State: l.State.String(), Since: l.Since,
+		LastSeen: l.LastSeen, Address: l.Address, Reason: l.Reason, Expires: l.Expires, Channels: l.Channels, Catalog: l.Catalog,
+	}
+}
+
+func (c *control) channels(r *http.Request) (list []api.Channel, err error) {
+	err = c.view(r.Context(), func(p *domain.Processor) {
+		depth := map[domain.NodeID]int{}
+		for _, it := range p.Catalog() {
+			d := 0
+			if parent, ok := depth[parentOf(it)]; ok {
+				d = parent + 1
+			}
+			depth[it.ID] = d
+			list = append(list, c.channel(p, it, d))
+		}
+	})
+	return list, err
+}
+
+// parentOf returns the node an item is shown under.
+func parentOf(it domain.Item) domain.NodeID {
+	switch {
+	case it.Parent != "":
+		return it.Parent
+	case len(it.ID) < 20 && len(it.ID) > 2:
+		return it.ID[:len(it.ID)-2]
+	}
+	return it.Region
+}
+
+func (c *control) channel(p *domain.Processor, it domain.Item, depth int) api.Channel {
+	owner := c.file.Server.ID
+	if len(it.ID) == 20 {
+		if ref, ok := p.Owner(domain.Code(it.ID)); ok && ref.Code != "" {
+			owner = string(ref.Code)
+		}
+	}
+	return api.Channel{
+		ID: string(it.ID), Name: it.Name, Parent: string(it.Parent), Region: string(it.Region), Owner: owner,
+		Online: it.Status == domain.StatusOn, Kind: kindOf(it), Depth: depth,
+	}
+}
+
+// kindOf names the kind of a node of the catalogue.
+func kindOf(it domain.Item) string {
+	if len(it.ID) < 20 {
+		return "region"
+	}
+	switch t := domain.Code(it.ID).Type(); {
+	case it.Channel():
+		return "channel"
+	case t == domain.TypeBusinessGroup:
+		return "group"
+	case t == domain.TypeOrganisation:
+		return "organisation"
+	case t >= 200 && t <= 299:
+		return "system"
+	}
+	return "device"
+}
+
+func (c *control) streams(*http.Request) ([]api.Stream, error) {
+	var list []api.Stream
+	for _, k := range c.hub.Streams() {
+		s := streamOf(k.State, k.Stats)
+		s.Channel, s.Profile, s.Users = k.Key.Channel, k.Key.Profile, k.Users
+		list = append(list, s)
+	}
+	for _, s := range c.legs.receiving() {
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func streamOf(st media.StreamState, n media.StreamStats) api.Stream {
+	s := api.Stream{
+		Connected: st.Connected, Packets: n.Packets, Bytes: n.Bytes, Lost: n.Lost, Damaged: n.Damaged, Units: n.Units,
+		Users: len(n.Sinks), Tracks: trackNames(st.Tracks),
+	}
+	if st.Err != nil {
+		s.Problem = st.Err.Error()
+	}
+	return s
+}
+
+func trackNames(tracks []media.Track) []string {
+	names := make([]string, len(tracks))
+	for i, t := range tracks {
+		names[i] = trackName(t)
+	}
+	return names
+}
+
+// trackName describes a track: H.264 1280x720, AAC 16000 Hz.
+func trackName(t media.Track) string {
+	if !t.Codec.Video() {
+		return fmt.Sprintf("%s %d Hz", t.Codec, t.ClockRate)
+	}
+	for _, p := range t.Parameters {
+		if info, err := media.ParseSPS(t.Codec, p); err == nil && info.Width > 0 {
+			return fmt.Sprintf("%s %dx%d", t.Codec, info.Width, info.Height)
+		}
+	}
+	return t.Codec.String()
+}
+
+func (c *control) sessions(r *http.Request) (list []api.Session, err error) {
+	err = c.view(r.Context(), func(p *domain.Processor) {
+		for _, s := range p.Sessions() {
+			list = append(list, api.Session{
+				Channel: string(s.Channel), Kind: s.Kind.String(), Peer: string(s.Peer.Code), Role: s.Peer.Role.String(),
+				State: s.State, Since: s.Since,
+			})
+		}
+	})
+	return list, err
+}
+
+func (c *control) encoders(*http.Request) ([]api.Encoder, error) { return c.cameras.list(), nil }
+
+// maxCodeList bounds a code list sent here.
+const maxCodeList = 4 << 20
+
+func (c *control) importCodes(r *http.Request) ([]api.Encoder, error) {
+	lines, err := readCodes(io.LimitReader(r.Body, maxCodeList))
+	if err != nil {
+		return nil, badRequest{err}
+	}
+	if err := c.cameras.assign(lines); err != nil {
+		return nil, err
+	}
+	return c.cameras.list(), nil
+}
+
+func (c *control) replaceEncoder(r *http.Request) ([]api.Encoder, error) {
+	var in api.Replace
+	if err := decodeBody(r, &in); err != nil {
+		return nil, err
+	}
+	if err := c.cameras.replace(domain.Code(in.Code), in.Identity); err != nil {
+		return nil, err
+	}
+	return c.cameras.list(), nil
+}
+
+func (c *control) discover(r *http.Request) ([]api.Found, error) {
+	wait, err := durationOf(r, "for")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wait+time.Minute)
+	defer cancel()
+	all, err := c.cameras.discover(ctx, wait)
+	list := make([]api.Found, len(all))
+	for i, f := range all {
+		codes := make([]string, len(f.codes))
+		for j, code := range f.codes {
+			codes[j] = string(code)
+		}
+		list[i] = api.Found{
+			Address: f.From.Addr().String(), Name: f.Name, Model: f.device.Model, Identity: f.device.Key(),
+			Code: strings.Join(codes, " "), Verdict: f.verdict,
+		}
+		if len(f.XAddrs) > 0 {
+			list[i].Address = f.XAddrs[0]
+		}
+	}
+	return list, err
+}
+
+// records answers with recordings, wherever they are, and for own channels with
+// the holes between them and their causes.
+func (c *control) records(r *http.Request) (api.Recordings, error) {
+	code, err := channelOf(r)
+	if err != nil {
+		return api.Recordings{}, err
+	}
+	in, err := rangeOf(r)
+	if err != nil {
+		return api.Recordings{}, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), watchWithin)
+	defer cancel()
+	v, e, err := c.users.ask(ctx, func(t domain.Ticket) domain.Event {
+		return domain.RecordsAsked{Ticket: t, Channel: code, Range: in}
+	})
+	defer c.users.leave(v)
+	if err != nil {
+		return api.Recordings{}, err
+	}
+	found := e.(domain.RecordsFound)
+	out := api.Recordings{Channel: string(code), Items: []api.Recording{}, Partial: found.Partial}
+	for _, rec := range found.Records {
+		out.Items = append(out.Items, api.Recording{From: rec.Range.From, To: rec.Range.To, Bytes: rec.Bytes, Kind: kinds[rec.Kind%3]})
+	}
+	gaps, err := c.volumes.gaps(ctx, code, in)
+	for _, g := range gaps {
+		out.Items = append(out.Items, api.Recording{From: time.Unix(0, g.From), To: time.Unix(0, g.To), Gap: g.Cause.String()})
+	}
+	return out, err
+}
+
+// kinds names the kinds of recordings.
+var kinds = [...]string{"scheduled", "alarm", "manual"}
+
+func (c *control) refresh(r *http.Request) (struct{}, error) {
+	code, err := domain.ParseCode(r.PathValue("peer"))
+	if err != nil {
+		return struct{}{}, badRequest{err}
+	}
+	if !c.loop.Post(domain.RefreshAsked{Peer: code}) {
+		return struct{}{}, domain.ErrBusy
+	}
+	return struct{}{}, nil
+}
+
+func (c *control) showConfig(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/toml")
+	_ = config.Write(w, c.file) // fails only if the caller has gone
+}
+
+func (c *control) diffConfig(r *http.Request) ([]config.Change, error) {
+	var text bytes.Buffer
+	if _, err := io.Copy(&text, io.LimitReader(r.Body, maxCodeList)); err != nil {
+		return nil, badRequest{err}
+	}
+	candidate, err := config.Parse(text.Bytes())
+	if err != nil {
+		return nil, badRequest{err}
+	}
+	return config.Diff(c.file, candidate), nil
+}

@@ -1,0 +1,406 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"districtgateway/cmd/internal/config"
+	"districtgateway/domain"
+	"districtgateway/domain/boltstore"
+	"districtgateway/media"
+	"districtgateway/media/digest"
+	"districtgateway/media/onvif"
+	"districtgateway/media/rtsp"
+)
+
+// statusEvery is how often the state of the encoders is looked at: a change is to
+// be known two levels up within 2 s (PUSH-707).
+const statusEvery = 500 * time.Millisecond
+
+// cameras keeps the gateway's own encoders in service: it finds them, gives them
+// codes, opens their streams, has them recorded and tells the domain how they are.
+type cameras struct {
+	file   config.File
+	self   domain.Code
+	hub    *media.Hub
+	memory media.MemoryFunc
+	store  *boltstore.Store
+	record func(*camera) (media.Sink, error) // nil: nothing is recorded here
+	post   func(domain.Event) bool
+	log    *slog.Logger
+
+	kick chan struct{} // asks for a round of discovery now
+
+	mu       sync.Mutex
+	inv      *inventory
+	services map[domain.Code]*service
+}
+
+// A service is one camera in service. Its fields are guarded by cameras.mu.
+type service struct {
+	cancel   context.CancelFunc
+	stream   *media.Stream // main stream, while it is recorded
+	problem  error         // why the encoder cannot be used
+	since    time.Time     // of online
+	online   bool
+	seen     time.Time // last sign of life outside of a stream
+	streams  uint8     // profiles it offers
+	recorder media.Sink
+}
+
+// newCameras completes what the caller has set.
+func newCameras(c *cameras) *cameras {
+	c.inv = newInventory(c.self)
+	c.services = map[domain.Code]*service{}
+	c.kick = make(chan struct{}, 1)
+	return c
+}
+
+// load fills the inventory from the state file and the configuration. Settings
+// made by hand win over what was learned.
+func (cs *cameras) load() error {
+	err := boltstore.LoadEncoders(cs.store, func(code domain.Code, c camera) {
+		c.Code = code
+		cs.inv.cameras[code] = &c
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range cs.file.Encoders {
+		if err := cs.enter(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enter puts one configured encoder into the inventory.
+func (cs *cameras) enter(e config.Encoder) error {
+	known := cs.inv.cameras[domain.Code(e.ID)]
+	if known == nil {
+		known = cs.inv.find(e.Identity, e.ONVIF)
+	}
+	if known == nil && e.RTSP != "" {
+		for _, c := range cs.inv.list() {
+			if c.RTSP == e.RTSP {
+				known = c
+			}
+		}
+	}
+	if known == nil {
+		c, err := cs.inv.add(camera{Code: domain.Code(e.ID), Name: e.Name, Identity: e.Identity,
+			Address: e.ONVIF, RTSP: e.RTSP, SubRTSP: e.SubRTSP})
+		if err == nil {
+			cs.store.SaveEncoder(c.Code, *c)
+		}
+		return err
+	}
+	if e.Name != "" {
+		known.Name = e.Name
+	}
+	known.RTSP, known.SubRTSP = e.RTSP, e.SubRTSP
+	if e.ONVIF != "" {
+		known.Address = e.ONVIF
+	}
+	cs.store.SaveEncoder(known.Code, *known)
+	return nil
+}
+
+// Run keeps the encoders in service until ctx ends.
+func (cs *cameras) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if cs.file.Discovery.Enabled {
+		wg.Go(func() { supervise(ctx, cs.log.With("part", "discovery"), cs.discoverForEver) })
+	}
+	tick := time.NewTicker(statusEvery)
+	defer tick.Stop()
+	var told []domain.Item
+	for {
+		cs.startMissing(ctx, &wg)
+		if items := cs.items(); !slices.Equal(items, told) {
+			if cs.post(domain.DevicesChanged{Items: items, Removed: removed(told, items)}) {
+				told = items
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func removed(old, now []domain.Item) (gone []domain.NodeID) {
+	for _, o := range old {
+		if !slices.ContainsFunc(now, func(n domain.Item) bool { return n.ID == o.ID }) {
+			gone = append(gone, o.ID)
+		}
+	}
+	return gone
+}
+
+// startMissing starts a service for each camera that has none, and ends those
+// whose camera has gone.
+func (cs *cameras) startMissing(ctx context.Context, wg *sync.WaitGroup) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for code, s := range cs.services {
+		if cs.inv.cameras[code] == nil {
+			s.cancel()
+			delete(cs.services, code)
+		}
+	}
+	for _, c := range cs.inv.list() {
+		if cs.services[c.Code] != nil {
+			continue
+		}
+		own, cancel := context.WithCancel(ctx)
+		cs.services[c.Code] = &service{cancel: cancel, since: time.Now()}
+		wg.Go(func() {
+			supervise(own, cs.log.With("channel", c.Code), func(ctx context.Context) error { return cs.serve(ctx, c.Code) })
+		})
+	}
+}
+
+// serve keeps one camera's main stream recorded.
+func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
+	c := cs.camera(code)
+	if cs.record == nil || !cs.records(c) {
+		<-ctx.Done()
+		return nil
+	}
+	s, release, err := cs.live(code, 0)
+	if err != nil {
+		return err
+	}
+	defer release()
+	recorder, err := cs.record(&c)
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	watched := &watchedSink{Sink: recorder, ended: make(chan error, 1)}
+	if err := s.Attach(watched); err != nil {
+		return err
+	}
+	cs.update(code, func(sv *service) { sv.stream, sv.recorder = s, recorder })
+	defer cs.update(code, func(sv *service) { sv.stream, sv.recorder = nil, nil })
+	select {
+	case err := <-watched.ended:
+		return fmt.Errorf("recording ended: %w", err)
+	case <-ctx.Done():
+		s.Detach(watched)
+		return nil
+	}
+}
+
+// A watchedSink tells when its sink was closed.
+type watchedSink struct {
+	media.Sink
+	ended chan error
+}
+
+func (w *watchedSink) Close(cause error) {
+	w.Sink.Close(cause)
+	w.ended <- cause
+}
+
+// records reports whether a camera is to be recorded.
+func (cs *cameras) records(c camera) bool {
+	if e := cs.settings(c); e != nil && e.Record != nil {
+		return *e.Record
+	}
+	return cs.file.Record.Enabled
+}
+
+// settings returns the camera's table in the configuration, or nil.
+func (cs *cameras) settings(c camera) *config.Encoder {
+	for i, e := range cs.file.Encoders {
+		switch {
+		case e.ID != "" && e.ID == string(c.Code),
+			sameIdentity(e.Identity, c.Identity),
+			e.RTSP != "" && e.RTSP == c.RTSP,
+			e.ONVIF != "" && sameHost(e.ONVIF, c.Address):
+			return &cs.file.Encoders[i]
+		}
+	}
+	return nil
+}
+
+// credentials returns the user and password for a camera.
+func (cs *cameras) credentials(c camera) (string, digest.Secret) {
+	user, password := cs.file.Discovery.User, cs.file.Discovery.Password
+	if e := cs.settings(c); e != nil && e.User != "" {
+		user, password = e.User, e.Password
+	}
+	return user, digest.Secret(password.Reveal())
+}
+
+func (cs *cameras) camera(code domain.Code) camera {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c := cs.inv.cameras[code]; c != nil {
+		return *c
+	}
+	return camera{Code: code}
+}
+
+func (cs *cameras) update(code domain.Code, f func(*service)) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if s := cs.services[code]; s != nil {
+		f(s)
+	}
+}
+
+// profileNames are the names of streams by number, as in a=streamnumber.
+var profileNames = [...]string{"main", "sub"}
+
+// live joins the stream of a channel, or starts it; see sources.
+func (cs *cameras) live(code domain.Code, profile uint8) (*media.Stream, func(), error) {
+	cs.mu.Lock()
+	known := cs.inv.cameras[code] != nil
+	cs.mu.Unlock()
+	if !known {
+		return nil, nil, domain.ErrNoChannel
+	}
+	if int(profile) >= len(profileNames) {
+		return nil, nil, fmt.Errorf("stream number %d: %w", profile, domain.ErrMedia)
+	}
+	key := media.Key{Channel: string(code), Profile: profileNames[profile]}
+	s, release := cs.hub.Acquire(key, media.StreamConfig{
+		Name: key.Channel + "/" + key.Profile, Memory: cs.memory, RingBytes: int(cs.file.Media.Ring), Log: cs.log,
+	}, func(ctx context.Context) (media.Opened, error) {
+		o, err := cs.open(ctx, code, profile)
+		cs.update(code, func(s *service) { s.problem = err })
+		return o, err
+	})
+	return s, release, nil
+}
+
+// open connects to an encoder's stream.
+func (cs *cameras) open(ctx context.Context, code domain.Code, profile uint8) (media.Opened, error) {
+	c := cs.camera(code)
+	user, password := cs.credentials(c)
+	url := c.RTSP
+	if url != "" && profile == 1 && c.SubRTSP != "" {
+		url = c.SubRTSP
+	}
+	if url == "" {
+		var err error
+		if url, err = cs.ask(ctx, c, profile); err != nil {
+			cs.lookAgain()
+			return media.Opened{}, err
+		}
+	}
+	udp := false
+	if e := cs.settings(c); e != nil {
+		udp = e.UDP
+	}
+	return rtsp.Open(ctx, rtsp.Config{URL: url, User: user, Password: password, UDP: udp, Log: cs.log})
+}
+
+// errMoved reports that another encoder answers where this one was.
+var errMoved = errors.New("another encoder answers at its address")
+
+// ask asks an encoder for the address of a stream, after making sure that it is
+// the one we mean: addresses move, and footage must not end up under another's code.
+func (cs *cameras) ask(ctx context.Context, c camera, profile uint8) (string, error) {
+	if c.Address == "" {
+		return "", fmt.Errorf("%w: not found on the network yet", domain.ErrOffline)
+	}
+	user, password := cs.credentials(c)
+	client, err := onvif.New(onvif.Config{Address: c.Address, User: user, Password: password, Insecure: true})
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	d, err := client.Identify(ctx)
+	if err != nil {
+		return "", err
+	}
+	base, n := splitSource(c.Identity)
+	if base != "" && !sameIdentity(base, d.Key()) {
+		return "", fmt.Errorf("%s: %w", c.Address, errMoved)
+	}
+	if n >= len(d.Channels) {
+		return "", fmt.Errorf("video source %d: %w", n+1, media.ErrNoTracks)
+	}
+	p := d.Channels[n].Main
+	if profile == 1 && d.Channels[n].Sub.Token != "" {
+		p = d.Channels[n].Sub
+	}
+	cs.update(c.Code, func(s *service) { s.streams = streamsOf(d.Channels[n]) })
+	return client.StreamURI(ctx, p, onvif.TCP)
+}
+
+func streamsOf(c onvif.Channel) uint8 {
+	if c.Sub.Token != "" {
+		return 2
+	}
+	return 1
+}
+
+// splitSource splits the identity of a camera into the encoder's key and the
+// number of the video source, from 0.
+func splitSource(identity string) (key string, source int) {
+	key, n, ok := strings.Cut(identity, "#")
+	if ok {
+		if v, err := strconv.Atoi(n); err == nil && v > 0 {
+			return key, v - 1
+		}
+	}
+	return key, 0
+}
+
+// lookAgain asks for a round of discovery soon.
+func (cs *cameras) lookAgain() {
+	select {
+	case cs.kick <- struct{}{}:
+	default:
+	}
+}
+
+// items lists the cameras as the domain wants them, and notes changes of state.
+func (cs *cameras) items() []domain.Item {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	now := time.Now()
+	var items []domain.Item
+	for _, c := range cs.inv.list() {
+		it := domain.Item{
+			ID: domain.NodeID(c.Code), Name: c.Name, Parent: domain.NodeID(cs.self), Region: domain.NodeID(cs.file.Server.Region),
+			Maker: c.Maker, Model: c.Model, Host: hostOf(c.Address), PTZ: 3, Streams: 1,
+		}
+		if c.PTZ {
+			it.PTZ = 1
+		}
+		if s := cs.services[c.Code]; s != nil {
+			if on := s.alive(now, cs.file.Discovery.Every); on != s.online {
+				s.online, s.since = on, now
+			}
+			if s.online {
+				it.Status = domain.StatusOn
+			}
+			it.Streams = max(1, s.streams)
+		}
+		items = append(items, it)
+	}
+	return items
+}
+
+// alive tells whether a camera works: while it is recorded, whether its stream
+// does; otherwise whether it was heard of lately.
+func (s *service) alive(now time.Time, every time.Duration) bool {
+	if s.stream != nil {
+		return s.stream.State().Connected
+	}
+	return now.Sub(s.seen) < 3*every
+}

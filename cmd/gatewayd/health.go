@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"districtgateway/cmd/internal/api"
+	"districtgateway/domain"
+	"districtgateway/media"
+	"districtgateway/storage"
+)
+
+// health says what is wrong, in words, or that all is good.
+func health(s api.Status) string {
+	var wrong []string
+	for _, v := range s.Volumes {
+		if v.State != volumeGood {
+			wrong = append(wrong, fmt.Sprintf("volume %s: %s", v.Path, v.State))
+		}
+	}
+	for _, u := range s.Uppers {
+		if u.State != domain.LinkOnline.String() {
+			wrong = append(wrong, fmt.Sprintf("upper %s is %s", u.Code, u.State))
+		}
+	}
+	off := 0
+	for _, e := range s.Encoders {
+		if !e.Online {
+			off++
+		}
+	}
+	if off > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d of %d encoders offline", off, len(s.Encoders)))
+	}
+	if len(wrong) == 0 {
+		return "good"
+	}
+	return strings.Join(wrong, "; ")
+}
+
+// process tells what the daemon costs.
+func (c *control) process() api.Process {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	metrics.Read(sample)
+	p := api.Process{PID: os.Getpid(), Mallocs: sample[0].Value.Uint64(), Goroutines: runtime.NumGoroutine(), Memory: proportionalSize()}
+	for _, k := range c.hub.Streams() {
+		p.Packets += k.Stats.Packets
+	}
+	for _, s := range c.legs.receiving() {
+		p.Packets += s.Packets
+	}
+	return p
+}
+
+// proportionalSize returns the process's proportional set size: shared pages
+// count by their share, a ring that is mapped twice counts once. 0 if unknown.
+func proportionalSize() int64 {
+	text, err := os.ReadFile("/proc/self/smaps_rollup")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(text) {
+		if rest, ok := bytes.CutPrefix(line, []byte("Pss:")); ok {
+			kb, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(string(rest)), "kB")), 10, 64)
+			return kb << 10
+		}
+	}
+	return 0
+}
+
+// receiving lists the streams received from other domains.
+func (l *legs) receiving() []api.Stream {
+	l.mu.Lock()
+	var open []*leg
+	for _, g := range l.open {
+		open = append(open, g)
+	}
+	l.mu.Unlock()
+	slices.SortFunc(open, func(a, b *leg) int { return cmp.Compare(a.id, b.id) })
+	var list []api.Stream
+	for _, g := range open {
+		g.mu.Lock()
+		s, id := g.stream, g.name
+		g.mu.Unlock()
+		if s == nil {
+			continue
+		}
+		out := streamOf(s.State(), s.Stats())
+		out.Channel, out.Profile = string(id.Channel), id.Kind.String()
+		list = append(list, out)
+	}
+	return list
+}
+
+// volumeGood is the state of a volume that works.
+const volumeGood = "recording"
+
+// list tells how the volumes are.
+func (vs *volumes) list() []api.Volume {
+	var list []api.Volume
+	for _, c := range vs.configs {
+		vs.mu.Lock()
+		v, err := vs.open[c.Path], vs.errs[c.Path]
+		vs.mu.Unlock()
+		out := api.Volume{Path: c.Path, State: "not open yet"}
+		if err != nil {
+			out.State = err.Error()
+		}
+		if v != nil {
+			out = volumeOf(c.Path, v)
+		}
+		list = append(list, out)
+	}
+	return list
+}
+
+func volumeOf(path string, v *storage.Volume) api.Volume {
+	st := v.Stats()
+	out := api.Volume{
+		Path: path, ID: v.Identity().Volume, State: volumeGood, Used: st.Bytes + st.OpenBytes, Free: st.Free,
+		Oldest: st.Oldest, Segments: int(st.Segments) + st.Open,
+	}
+	if st.Disk.Stalled > 0 {
+		out.State = fmt.Sprintf("has not answered for %s", st.Disk.Stalled.Round(time.Second))
+	}
+	return out
+}
+
+// list tells how the encoders are.
+func (cs *cameras) list() []api.Encoder {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	list := []api.Encoder{}
+	for _, c := range cs.inv.list() {
+		e := api.Encoder{Code: string(c.Code), Name: c.Name, Identity: c.Identity, Address: cmp.Or(c.RTSP, c.Address),
+			Model: strings.TrimSpace(c.Maker + " " + c.Model)}
+		if s := cs.services[c.Code]; s != nil {
+			s.describe(&e)
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// describe tells how one camera in service is. The caller holds cameras.mu.
+func (s *service) describe(e *api.Encoder) {
+	e.Online, e.Since, e.Recording = s.online, s.since, s.recorder != nil
+	if s.problem != nil {
+		e.Problem = s.problem.Error()
+	}
+	if s.stream == nil {
+		return
+	}
+	st := s.stream.State()
+	if st.Err != nil && !st.Connected {
+		e.Problem = st.Err.Error()
+	}
+	for _, t := range st.Tracks {
+		if t.Codec.Video() {
+			e.Video = trackName(t)
+		} else {
+			e.Audio = trackName(t)
+		}
+	}
+	if r, ok := s.recorder.(*storage.Recorder); ok {
+		e.LastByte = r.LastDurable()
+	}
+}
+
+// assign gives the encoders of a code list their codes.
+func (cs *cameras) assign(lines []codeLine) error {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	moved, err := cs.inv.assign(lines)
+	for from := range moved {
+		cs.store.ForgetEncoder(from)
+	}
+	cs.saveAll()
+	return err
+}
+
+// replace puts another encoder behind a code.
+func (cs *cameras) replace(code domain.Code, identity string) error {
+	if strings.TrimSpace(identity) == "" {
+		return badRequest{fmt.Errorf("identity: want the hardware address or serial number of the new encoder")}
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	given, err := cs.inv.replace(code, identity)
+	if err != nil {
+		return err
+	}
+	if given != "" {
+		cs.store.ForgetEncoder(given)
+	}
+	if s := cs.services[code]; s != nil {
+		s.cancel() // serve again, from the new encoder
+		delete(cs.services, code)
+	}
+	cs.saveAll()
+	cs.lookAgain()
+	return nil
+}
+
+// saveAll writes the inventory. The caller holds cs.mu.
+func (cs *cameras) saveAll() {
+	for _, c := range cs.inv.list() {
+		cs.store.SaveEncoder(c.Code, *c)
+	}
+}
+
+// decodeBody reads the JSON body of a request.
+func decodeBody(r *http.Request, v any) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxCodeList))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badRequest{fmt.Errorf("body: %w", err)}
+	}
+	return nil
+}
+
+var _ media.StatsSink = (*storage.Recorder)(nil)

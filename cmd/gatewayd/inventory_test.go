@@ -1,0 +1,162 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"districtgateway/domain"
+)
+
+const self = domain.Code("33010600002000000001")
+
+func channel(n string) domain.Code { return domain.Code("330106000013200000" + n) }
+
+// stock returns an inventory of two encoders.
+func stock(t *testing.T) *inventory {
+	t.Helper()
+	v := newInventory(self)
+	for _, c := range []camera{
+		{Name: "北门", Identity: "mac:00:11:22:33:44:55", Address: "http://10.0.0.5/onvif/device_service"},
+		{Identity: "serial:acme/s-77", Maker: "Acme", Model: "X", Address: "10.0.0.6:8080"},
+	} {
+		if _, err := v.add(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v
+}
+
+func TestEncoderIsFoundAgainAtAnotherAddress(t *testing.T) {
+	for name, tc := range map[string]struct {
+		identity, address string
+		want              domain.Code
+	}{
+		"hardware address, moved":      {"mac:00:11:22:33:44:55", "http://10.9.9.9/x", channel("01")},
+		"as people write it":           {"00-11-22-33-44-55", "", channel("01")},
+		"serial":                       {"serial:Acme/S-77", "http://10.9.9.9/x", channel("02")},
+		"stranger":                     {"mac:aa:aa:aa:aa:aa:aa", "http://10.9.9.9/x", ""},
+		"stranger at a known place":    {"mac:aa:aa:aa:aa:aa:aa", "http://10.0.0.5/x", ""},
+		"nothing is nobody's identity": {"", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got domain.Code
+			if c := stock(t).find(tc.identity, tc.address); c != nil {
+				got = c.Code
+			}
+			if got != tc.want {
+				t.Errorf("found %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestAddressFindsOnlyWhatHasNoIdentityYet(t *testing.T) {
+	v := newInventory(self)
+	if _, err := v.add(camera{Address: "10.0.0.7"}); err != nil {
+		t.Fatal(err)
+	}
+	if c := v.find("mac:01:02:03:04:05:06", "http://10.0.0.7:80/onvif/device_service"); c == nil {
+		t.Error("not found by the address it was entered with")
+	}
+}
+
+func TestReplacementKeepsCodeAndName(t *testing.T) {
+	v := stock(t)
+	given, err := v.replace(channel("01"), "s-77")
+	if err != nil || given != channel("02") {
+		t.Fatalf("gave up %q, %v", given, err)
+	}
+	c := v.find("serial:acme/s-77", "")
+	if c == nil || c.Code != channel("01") || c.Name != "北门" || c.Model != "X" || len(v.cameras) != 1 {
+		t.Errorf("after replacement: %+v of %d", c, len(v.cameras))
+	}
+	if v.find("mac:00:11:22:33:44:55", "") != nil {
+		t.Error("the broken encoder still has a code")
+	}
+	if _, err := v.replace(channel("99"), "x"); !errors.Is(err, errNoCode) {
+		t.Errorf("unknown code: %v", err)
+	}
+}
+
+func TestFreeCodesFillHoles(t *testing.T) {
+	v := stock(t)
+	delete(v.cameras, channel("01"))
+	if c, err := v.free(); c != channel("01") || err != nil {
+		t.Errorf("got %s, %v", c, err)
+	}
+	if _, err := v.add(camera{Code: channel("02")}); !errors.Is(err, errCodeUsed) {
+		t.Errorf("a code given twice: %v", err)
+	}
+}
+
+// listCases also seed the fuzzer.
+var listCases = map[string]struct {
+	text  string
+	want  []codeLine
+	fault string
+}{
+	"columns in any order": {"\ufeffName,CODE,identity\n南门,33010600001320000077,00-11-22-33-44-55\n",
+		[]codeLine{{channel("77"), "南门", "00-11-22-33-44-55", ""}}, ""},
+	"no header":  {"33010600001320000077,x,y\n", nil, "want code, and identity or address"},
+	"short code": {"code,address\n330106,10.0.0.1\n33010600001320000078,10.0.0.2\n", []codeLine{{channel("78"), "", "", "10.0.0.2"}}, "line 2: id \"330106\": want 20 digits"},
+	"nowhere":    {"code,address\n33010600001320000077,\n", nil, "line 2: code 33010600001320000077: want identity or address"},
+	"twice":      {"code,address\n33010600001320000077,a\n33010600001320000077,b\n", []codeLine{{channel("77"), "", "", "a"}}, "line 3: code 33010600001320000077 is already on line 2"},
+	"ragged":     {"code,address\n1,2,3\n", nil, "wrong number of fields"},
+	"empty":      {"", nil, "header line: EOF"},
+}
+
+func TestCodeListFaultsNameTheirLine(t *testing.T) {
+	for name, tc := range listCases {
+		t.Run(name, func(t *testing.T) {
+			got, err := readCodes(strings.NewReader(tc.text))
+			if d := cmp.Diff(tc.want, got); d != "" {
+				t.Error(d)
+			}
+			if (err != nil) != (tc.fault != "") || err != nil && !strings.Contains(err.Error(), tc.fault) {
+				t.Errorf("error %v, want %q", err, tc.fault)
+			}
+		})
+	}
+}
+
+func TestCodeListMovesKnownEncodersAndWaitsForOthers(t *testing.T) {
+	v := stock(t)
+	moved, err := v.assign([]codeLine{
+		{Code: channel("50"), Identity: "00:11:22:33:44:55"},
+		{Code: channel("51"), Name: "new", Identity: "aa:bb:cc:dd:ee:ff"},
+		{Code: channel("52"), Address: "rtsp://10.0.0.9/main"},
+		{Code: channel("02"), Identity: "aa:bb:cc:dd:ee:ff"},
+	})
+	if d := cmp.Diff(map[domain.Code]domain.Code{channel("01"): channel("50")}, moved); d != "" {
+		t.Error(d)
+	}
+	if !errors.Is(err, errCodeUsed) {
+		t.Errorf("a code of another encoder: %v", err)
+	}
+	if c := v.find("mac:00:11:22:33:44:55", ""); c == nil || c.Code != channel("50") || c.Name != "北门" {
+		t.Errorf("moved: %+v", c)
+	}
+	if c := v.find("mac:aa:bb:cc:dd:ee:ff", ""); c == nil || c.Code != channel("51") {
+		t.Errorf("waiting: %+v", c)
+	}
+	if c := v.cameras[channel("52")]; c == nil || c.RTSP == "" || c.Address != "" {
+		t.Errorf("plain RTSP: %+v", c)
+	}
+}
+
+func FuzzReadCodes(f *testing.F) {
+	for _, tc := range listCases {
+		f.Add(tc.text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		lines, _ := readCodes(strings.NewReader(text))
+		v := newInventory(self)
+		_, _ = v.assign(lines)
+		if len(v.cameras) > len(lines) {
+			t.Errorf("%d cameras from %d lines", len(v.cameras), len(lines))
+		}
+	})
+}

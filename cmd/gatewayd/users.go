@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"districtgateway/domain"
+)
+
+// users joins the requests of local users to the domain's answers. It is the
+// [domain.Users] of the daemon.
+type users struct {
+	post func(domain.Event) bool
+
+	mu      sync.Mutex
+	last    domain.Ticket
+	waiting map[domain.Ticket]*visit
+}
+
+// A visit is one request of a local user. Both channels hold one value.
+type visit struct {
+	ticket domain.Ticket
+	answer chan domain.Effect // Opened, Denied or RecordsFound
+	ended  chan error
+}
+
+func newUsers(post func(domain.Event) bool) *users {
+	return &users{post: post, waiting: map[domain.Ticket]*visit{}}
+}
+
+// Tell hands an answer to whoever waits for it; see [domain.Users].
+func (u *users) Tell(e domain.Effect) {
+	switch e := e.(type) {
+	case domain.Opened:
+		u.answer(e.Ticket, e)
+	case domain.Denied:
+		u.answer(e.Ticket, e)
+	case domain.RecordsFound:
+		u.answer(e.Ticket, e)
+	case domain.Ended:
+		if v := u.visit(e.Ticket); v != nil {
+			select {
+			case v.ended <- e.Err:
+			default:
+			}
+		}
+	}
+}
+
+func (u *users) visit(t domain.Ticket) *visit {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.waiting[t]
+}
+
+func (u *users) answer(t domain.Ticket, e domain.Effect) {
+	if v := u.visit(t); v != nil {
+		select {
+		case v.answer <- e:
+		default:
+		}
+	}
+}
+
+// ask posts the request that request makes for a ticket and waits for its answer.
+// The visit must be left in any case.
+func (u *users) ask(ctx context.Context, request func(domain.Ticket) domain.Event) (*visit, domain.Effect, error) {
+	u.mu.Lock()
+	u.last++
+	v := &visit{ticket: u.last, answer: make(chan domain.Effect, 1), ended: make(chan error, 1)}
+	u.waiting[v.ticket] = v
+	u.mu.Unlock()
+	if !u.post(request(v.ticket)) {
+		return v, nil, domain.ErrBusy
+	}
+	select {
+	case e := <-v.answer:
+		if d, denied := e.(domain.Denied); denied {
+			return v, nil, d.Err
+		}
+		return v, e, nil
+	case <-ctx.Done():
+		return v, nil, ctx.Err()
+	}
+}
+
+// leave ends a visit; watching ends with it.
+func (u *users) leave(v *visit) {
+	u.mu.Lock()
+	delete(u.waiting, v.ticket)
+	u.mu.Unlock()
+	u.post(domain.WatchOut{Ticket: v.ticket})
+}

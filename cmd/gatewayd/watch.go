@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"districtgateway/cmd/internal/api"
+	"districtgateway/domain"
+	"districtgateway/media"
+	"districtgateway/storage"
+)
+
+// watchWithin bounds how long a user waits for a picture to begin.
+const watchWithin = 25 * time.Second
+
+// live answers a request for a channel's picture.
+func (c *control) live(w http.ResponseWriter, r *http.Request) {
+	code, err := channelOf(r)
+	length, err2 := durationOf(r, "for")
+	if err := errors.Join(err, err2); err != nil {
+		refuse(w, err)
+		return
+	}
+	ctx, cancel := r.Context(), context.CancelFunc(func() {})
+	if length > 0 {
+		ctx, cancel = context.WithCancel(ctx)
+	}
+	defer cancel()
+	c.watch(ctx, w, domain.WatchIn{Channel: code, Kind: domain.Live}, length)
+}
+
+// play answers a request for a channel's recording: as a download, as fast as the
+// way there carries it.
+func (c *control) play(w http.ResponseWriter, r *http.Request) {
+	code, err := channelOf(r)
+	in, err2 := rangeOf(r)
+	if err := errors.Join(err, err2); err != nil {
+		refuse(w, err)
+		return
+	}
+	c.watch(r.Context(), w, domain.WatchIn{Channel: code, Kind: domain.Download, Range: in, Speed: downloadSpeed}, 0)
+}
+
+// downloadSpeed is the multiple of real time asked for when a recording is saved.
+const downloadSpeed = 8
+
+// watch asks the domain for a stream and copies it to w as MP4.
+func (c *control) watch(ctx context.Context, w http.ResponseWriter, in domain.WatchIn, length time.Duration) {
+	within, cancel := context.WithTimeout(ctx, watchWithin)
+	defer cancel()
+	v, e, err := c.users.ask(within, func(t domain.Ticket) domain.Event {
+		in.Ticket = t
+		return in
+	})
+	defer c.users.leave(v)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	s, release, err := c.opened(ctx, e.(domain.Opened), in.Speed)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	defer release()
+	export := storage.NewExport(storage.ExportConfig{Length: length, FromStart: in.Kind != domain.Live})
+	if err := s.Attach(export); err != nil {
+		refuse(w, err)
+		return
+	}
+	defer s.Detach(export)
+	w.Header().Set("Content-Type", "video/mp4")
+	w.Header().Set("Trailer", api.Trailer)
+	out := http.NewResponseController(w)
+	err = export.Copy(ctx, w, func() { _ = out.Flush() })
+	if err := c.cause(ctx, v, err); err != nil {
+		text, _ := json.Marshal(errorOf(err)) // plain strings: cannot fail
+		w.Header().Set(api.Trailer, string(text))
+	}
+}
+
+// cause decides why a watch ended: nil if it was complete. When the stream was
+// closed under it, the domain knows better why.
+func (c *control) cause(ctx context.Context, v *visit, err error) error {
+	if err == nil || errors.Is(err, media.ErrEnded) || ctx.Err() != nil {
+		return nil
+	}
+	select {
+	case ended := <-v.ended:
+		return ended
+	case <-time.After(time.Second): // it is told at most a moment later
+	}
+	return err
+}
+
+// opened returns the stream of an answered watch.
+func (c *control) opened(ctx context.Context, e domain.Opened, speed int) (*media.Stream, func(), error) {
+	switch {
+	case e.Source != 0:
+		if s := c.legs.stream(e.Source); s != nil {
+			return s, func() {}, nil
+		}
+		return nil, nil, domain.ErrGone
+	case e.Stream.Kind == domain.Live:
+		s, release, err := c.cameras.live(e.Stream.Channel, e.Stream.Profile)
+		if err != nil {
+			return nil, nil, err
+		}
+		within, cancel := context.WithTimeout(ctx, readyWithin)
+		defer cancel()
+		if err := s.WaitReady(within); err != nil {
+			release()
+			return nil, nil, err
+		}
+		return s, release, nil
+	}
+	return c.legs.recorded(ctx, e.Stream, speed)
+}
