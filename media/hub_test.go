@@ -3,6 +3,8 @@ package media_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,5 +144,55 @@ func TestHubStartsWhatWasAcquiredBeforeItRan(t *testing.T) {
 		if opens, closes, _ := src.Counts(); opens != 1 || closes != 1 {
 			t.Errorf("opened %d times, closed %d", opens, closes)
 		}
+	})
+}
+
+// A slowSource takes its time to close, as a camera does that is asked to.
+type slowSource struct {
+	*mediatest.Source
+	mu    sync.Mutex
+	order []string // what happened
+}
+
+func (k *slowSource) note(what string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.order = append(k.order, what)
+}
+
+func (k *slowSource) happened() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.order)
+}
+
+func (k *slowSource) Open(ctx context.Context) (media.Opened, error) {
+	k.note("open")
+	o, err := k.Source.Open(ctx)
+	o.Source = k
+	return o, err
+}
+
+func (k *slowSource) Close() error {
+	time.Sleep(3 * time.Second)
+	k.note("closed")
+	return k.Source.Close()
+}
+
+// Encoders allow few connections: the next one is not made before the last one is
+// gone.
+func TestHubOpensAfterTheOldStreamClosed(t *testing.T) {
+	withHub(t, func(t *testing.T, h *media.Hub, _ func()) {
+		src := &slowSource{Source: newSource()}
+		_, release := h.Acquire(camera, media.StreamConfig{}, src.Open)
+		synctest.Wait()
+		release()
+		time.Sleep(11 * time.Second) // it is closing
+		s, release := h.Acquire(camera, media.StreamConfig{}, src.Open)
+		time.Sleep(5 * time.Second)
+		if got, want := src.happened(), []string{"open", "closed", "open"}; !slices.Equal(got, want) || !s.State().Connected {
+			t.Errorf("%v, want %v", got, want)
+		}
+		release()
 	})
 }

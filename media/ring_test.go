@@ -55,6 +55,20 @@ func TestRangesAreContiguousAcrossTheWrap(t *testing.T) {
 	})
 }
 
+// A packet that came in two pieces, as over TCP, is one range, wherever the ring
+// wraps.
+func TestRangeOverTwoCommitsIsContiguous(t *testing.T) {
+	eachRing(t, func(t *testing.T, r *media.Ring) {
+		for i := range 100 {
+			a, b := put(r, 500, byte(i)), put(r, 333, byte(i))
+			g := media.Range{Off: a.Off, Len: a.Len + b.Len}
+			if !bytes.Equal(r.Bytes(g), bytes.Repeat([]byte{byte(i)}, 833)) {
+				t.Fatalf("range %d at %d is not what was written", i, g.Off)
+			}
+		}
+	})
+}
+
 func TestReserveLosesWhatItMayOverwrite(t *testing.T) {
 	eachRing(t, func(t *testing.T, r *media.Ring) {
 		first := put(r, 1000, 1)

@@ -206,7 +206,7 @@ func (s *Stream) Adopt(o Opened, now time.Time) {
 		s.forgetUnits()
 	}
 	s.form.carriage, s.form.unpacker, s.form.ordered = o.Carriage, o.Unpacker, o.Ordered
-	s.form.shifted, s.form.toldBy = false, s.Ring().Head()
+	s.form.shifted = false
 	if len(o.Tracks) > 0 {
 		s.SetTracks(o.Tracks)
 	}
@@ -225,6 +225,9 @@ func (s *Stream) pump(ctx context.Context, src Source) error {
 		deadline := earlier(time.Now().Add(lookEvery), again)
 		if err := s.receive(src, deadline); err != nil {
 			return err
+		}
+		if s.shared.reopen.Swap(false) {
+			return errReopen
 		}
 		now := time.Now()
 		again = s.turn(now)

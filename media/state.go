@@ -64,9 +64,10 @@ type shared struct {
 	ended    bool
 	cause    error // what ended it
 
-	woken atomic.Bool   // somebody wants the sinks flushed
-	done  chan struct{} // closed when the stream has ended and every sink is closed
-	kick  chan struct{} // wakes the owner where it waits for no source
+	woken  atomic.Bool   // somebody wants the sinks flushed
+	reopen atomic.Bool   // somebody wants another source
+	done   chan struct{} // closed when the stream has ended and every sink is closed
+	kick   chan struct{} // wakes the owner where it waits for no source
 
 	sourceMu sync.Mutex // held while waking the source, so that it is not closed meanwhile
 	source   Source
@@ -205,6 +206,16 @@ func (s *Stream) Wake() {
 	if s.shared.source != nil {
 		s.shared.source.Wake()
 	}
+}
+
+// errReopen is why a source is closed that Reopen replaces.
+var errReopen = errors.New("another source is wanted")
+
+// Reopen makes the owner close its source and open it anew: what it is opened
+// from has changed. Sinks stay, and see a discontinuity. Any goroutine.
+func (s *Stream) Reopen() {
+	s.shared.reopen.Store(true)
+	s.Wake()
 }
 
 // Attach hands k, which must be comparable, to the owner, which flushes it from now on and closes it exactly

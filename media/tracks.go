@@ -21,7 +21,6 @@ type layout struct {
 	version  uint32
 	pictures Codec  // of the first video track; CodecUnknown if there is none
 	floor    uint64 // ring position before which units have another layout
-	toldBy   uint64 // ring position of the unit that told the tracks, in CarriagePS
 	shifted  bool   // shift is known
 	shift    Ticks  // from the source's time to the stream's, in CarriageFrames
 	study    *Unit  // unit being unpacked
@@ -34,18 +33,12 @@ type layout struct {
 // and units before it are no longer held. At most 8 tracks are carried; more are left out. An [Unpacker]
 // calls it, from Unpack, when it finds out. Owner only.
 func (s *Stream) SetTracks(tracks []Track) {
-	if s.form.study != nil && s.form.study.low < s.form.toldBy {
-		return // an old unit, unpacked by a consumer that lags behind
-	}
 	next := slices.Clone(tracks[:min(len(tracks), maxTracks)])
 	for i := range next {
 		next[i].complete()
 		if i < len(s.form.tracks) && len(next[i].Parameters) == 0 && s.form.tracks[i].Codec == next[i].Codec {
 			next[i].Parameters = s.form.tracks[i].Parameters
 		}
-	}
-	if s.form.study != nil {
-		s.form.toldBy = s.form.study.low
 	}
 	if slices.EqualFunc(next, s.form.tracks, sameTrack) {
 		return

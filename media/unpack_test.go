@@ -3,6 +3,7 @@ package media_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,6 +53,27 @@ func TestUnpackGivesBackTheNALUnits(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// The header of a fragmented NAL unit is rebuilt bit by bit (RFC 6184 §5.8, RFC
+// 7798 §4.4.3).
+func TestUnpackRebuildsHeaders(t *testing.T) {
+	for c, heads := range map[media.Codec][][]byte{
+		media.H264: {{0x65}, {0x01}, {0xF4}, {0x17}},
+		media.H265: {{38, 1}, {2, 3}, {0x80 | 40<<1 | 1, 0xFA}},
+	} {
+		for _, head := range heads {
+			nal := append(slices.Clone(head), bytes.Repeat([]byte{0x91}, 300)...)
+			r := rtpRig(t, mediatest.VideoTrack(c))
+			p := &mediatest.Packetizer{PayloadType: 96, MTU: 100}
+			r.push(0, p.Video(c, 0, nal)...)
+			r.s.CloseUnits()
+			got := r.samples()
+			if len(got) != 1 || len(got[0].NALs) != 1 || !bytes.Equal(got[0].NALs[0], nal) {
+				t.Errorf("%s: header %X: got %+v", c, head, got)
+			}
 		}
 	}
 }
@@ -174,11 +196,11 @@ func TestUnpackFrames(t *testing.T) {
 func TestUnpackOfAnOverwrittenUnitIsRefused(t *testing.T) {
 	r := newRig(t, media.StreamConfig{RingBytes: 64 << 10}, media.Opened{Tracks: []media.Track{mediatest.VideoTrack(media.H264)}})
 	p := &mediatest.Packetizer{PayloadType: 96}
-	group(r, p, media.H264, 0, 3)
+	group(r, p, 0, 3)
 	if _, err := r.s.Unpack(0); err != nil {
 		t.Fatal(err)
 	}
-	group(r, p, media.H264, 3*3600, 40)
+	group(r, p, 3*3600, 40)
 	for _, n := range []uint64{0, 1 << 40} {
 		if _, err := r.s.Unpack(n); !errors.Is(err, media.ErrNotHeld) {
 			t.Errorf("Unpack(%d): %v, want ErrNotHeld", n, err)

@@ -25,6 +25,7 @@ type Vector struct {
 // Axes are what of a device a Vector is about.
 type Axes uint8
 
+// The choices.
 const (
 	AllAxes Axes = iota
 	PanTiltAxes
