@@ -182,8 +182,9 @@ func (cs *cameras) assign(lines []codeLine) error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	moved, err := cs.inv.assign(lines)
-	for from := range moved {
+	for from, to := range moved {
 		cs.store.ForgetEncoder(from)
+		cs.reopen(to)
 	}
 	cs.saveAll()
 	return err
@@ -203,13 +204,20 @@ func (cs *cameras) replace(code domain.Code, identity string) error {
 	if given != "" {
 		cs.store.ForgetEncoder(given)
 	}
-	if s := cs.services[code]; s != nil {
-		s.cancel() // serve again, from the new encoder
-		delete(cs.services, code)
-	}
+	cs.reopen(code)
 	cs.saveAll()
 	cs.lookAgain()
 	return nil
+}
+
+// reopen makes the streams of a channel come from the encoder that now has its
+// code. The caller holds cs.mu.
+func (cs *cameras) reopen(code domain.Code) {
+	for _, profile := range profileNames {
+		if s, ok := cs.hub.Lookup(media.Key{Channel: string(code), Profile: profile}); ok {
+			s.Reopen()
+		}
+	}
 }
 
 // saveAll writes the inventory. The caller holds cs.mu.

@@ -111,7 +111,7 @@ func (r runner) fuzz(ctx context.Context, t target) (clean bool) {
 	defer cancel()
 	start := time.Now()
 	out, err := r.command(ctx, "-run", "^$", "-fuzz", "^"+t.name+"$",
-		"-fuzztime", r.each.String(), "-fuzzminimizetime", "10s", t.pkg).CombinedOutput()
+		"-fuzztime", r.each.String(), "-fuzzminimizetime", "20x", t.pkg).CombinedOutput()
 	if err != nil {
 		fmt.Fprintf(r.out, "FAIL  %s.%s: %v\n%s", t.pkg, t.name, err, out)
 		return false

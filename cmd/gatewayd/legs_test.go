@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"districtgateway/domain"
+	"districtgateway/media"
+	"districtgateway/media/mediatest"
+	"districtgateway/media/relay"
+)
+
+const camera1 = domain.Code("33010600001320000001")
+
+// A studio is a source of own streams: one encoder that a test plays.
+type studio struct {
+	encoder  *mediatest.Source
+	stream   *media.Stream
+	released chan struct{}
+	err      error
+}
+
+func (s *studio) live(domain.Code, uint8) (*media.Stream, func(), error) {
+	if s.err != nil {
+		return nil, nil, s.err
+	}
+	return s.stream, func() { close(s.released) }, nil
+}
+
+func (s *studio) play(domain.StreamID, int) (*media.Stream, error) { return nil, domain.ErrNoRecording }
+
+// A box is the media of one gateway, with what it told the domain.
+type box struct {
+	legs   *legs
+	studio *studio
+	events chan domain.Event
+}
+
+// freePorts returns a range of media ports that nobody uses now.
+func freePorts(t *testing.T) *relay.Ports {
+	t.Helper()
+	for range 50 {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := netip.MustParseAddrPort(l.Addr().String()).Port()
+		l.Close()
+		if port < 60000 {
+			p, err := relay.NewPorts(netip.MustParseAddr("127.0.0.1"), port, port+99)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+	}
+	t.Fatal("no free ports")
+	return nil
+}
+
+func newBox(t *testing.T) *box {
+	t.Helper()
+	b := &box{events: make(chan domain.Event, 16), studio: &studio{released: make(chan struct{})}}
+	b.studio.encoder = mediatest.NewSource(media.Opened{Tracks: []media.Track{{
+		Codec: media.H264, ClockRate: 90000, PayloadType: 96, Parameters: mediatest.Parameters(media.H264),
+	}}})
+	b.studio.stream = media.NewStream(media.StreamConfig{}, b.studio.encoder.Open)
+	b.legs = newLegs(&legs{
+		ports: freePorts(t), host: func(domain.PeerRef) string { return "127.0.0.1" }, ring: 1 << 20, sources: b.studio,
+		post: func(e domain.Event) bool { b.events <- e; return true }, log: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = b.legs.Run(ctx) })
+	wg.Go(func() { _ = b.studio.stream.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		if n := len(b.legs.open); n > 0 {
+			t.Errorf("%d legs were left open", n)
+		}
+	})
+	return b
+}
+
+// next returns the next event, which must be an E.
+func next[E domain.Event](t *testing.T, b *box) E {
+	t.Helper()
+	select {
+	case e := <-b.events:
+		if got, ok := e.(E); ok {
+			return got
+		}
+		t.Fatalf("got %#v", e)
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing was told")
+	}
+	panic("unreachable")
+}
+
+// quiet checks that nothing is told to the domain.
+func quiet(t *testing.T, b *box) {
+	t.Helper()
+	select {
+	case e := <-b.events:
+		t.Errorf("told %#v", e)
+	default:
+	}
+}
+
+// pictures pushes a group of pictures.
+func (s *studio) pictures() {
+	p := mediatest.Packetizer{PayloadType: 96, SSRC: 1}
+	for i := range 10 {
+		nals := append(mediatest.Parameters(media.H264), mediatest.Slice(media.H264, i == 0, 2000, byte(i)))
+		s.encoder.Push(0, p.Video(media.H264, uint32(i)*3600, nals...)...)
+	}
+}
+
+// connect opens a receiver on one box and a sender on the other, as their domains
+// would agree on them.
+func connect(t *testing.T, from, to *box, open domain.OpenReceiver) (answer domain.Endpoint) {
+	t.Helper()
+	open.Leg, open.Stream = 1, domain.StreamID{Channel: camera1}
+	to.legs.Do(open)
+	offer := next[domain.ReceiverOpened](t, to).Offer
+	from.legs.Do(domain.OpenSender{Leg: 2, Stream: open.Stream, Offer: offer, SSRC: 77})
+	from.studio.pictures()
+	answer = next[domain.SenderOpened](t, from).Answer
+	to.legs.Do(domain.ConnectReceiver{Leg: 1, Answer: answer})
+	from.legs.Do(domain.StartSender{Leg: 2})
+	next[domain.ReceiverReady](t, to)
+	return answer
+}
+
+func TestMediaFlowsFromLegToLeg(t *testing.T) {
+	for name, tc := range map[string]domain.OpenReceiver{
+		"udp":         {Transport: domain.MediaUDP, SSRC: 5},
+		"tcp passive": {Transport: domain.MediaTCPPassive},
+		"tcp active":  {Transport: domain.MediaTCPActive},
+		"elementary":  {Transport: domain.MediaTCPPassive, Elementary: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to := newBox(t), newBox(t)
+			answer := connect(t, from, to, tc)
+			if answer.SSRC != 77 || answer.Elementary != tc.Elementary || answer.Host != "127.0.0.1" {
+				t.Errorf("answer %+v", answer)
+			}
+			st := to.legs.stream(1).State()
+			if len(st.Tracks) != 1 || st.Tracks[0].Codec != media.H264 {
+				t.Errorf("tracks %+v", st.Tracks)
+			}
+			if list := to.legs.receiving(); len(list) != 1 || list[0].Channel != string(camera1) {
+				t.Errorf("receiving %+v", list)
+			}
+			// The sender is closed by its domain: nothing is told there, the stream is
+			// given back, and the receiver tells its end once media stays away.
+			from.legs.Do(domain.CloseLeg{Leg: 2})
+			<-from.studio.released
+			to.legs.Do(domain.CloseLeg{Leg: 1})
+			quiet(t, from)
+		})
+	}
+}
+
+func TestEndOfTheOtherSideIsToldOnce(t *testing.T) {
+	from, to := newBox(t), newBox(t)
+	connect(t, from, to, domain.OpenReceiver{Transport: domain.MediaTCPPassive})
+	from.legs.Do(domain.CloseLeg{Leg: 2})
+	if e := next[domain.MediaEnded](t, to); e.Leg != 1 || e.Err == nil {
+		t.Errorf("told %+v", e)
+	}
+	to.legs.Do(domain.CloseLeg{Leg: 1}) // late: the leg has gone
+	quiet(t, to)
+}
+
+func TestSecondLevelReadsFromTheReceivingLeg(t *testing.T) {
+	from, middle, top := newBox(t), newBox(t), newBox(t)
+	connect(t, from, middle, domain.OpenReceiver{Transport: domain.MediaTCPPassive})
+	top.legs.Do(domain.OpenReceiver{Leg: 9, Transport: domain.MediaUDP, Stream: domain.StreamID{Channel: camera1}})
+	offer := next[domain.ReceiverOpened](t, top).Offer
+	middle.legs.Do(domain.OpenSender{Leg: 3, Source: 1, Stream: domain.StreamID{Channel: camera1}, Offer: offer, SSRC: 78})
+	top.legs.Do(domain.ConnectReceiver{Leg: 9, Answer: next[domain.SenderOpened](t, middle).Answer})
+	middle.legs.Do(domain.StartSender{Leg: 3})
+	next[domain.ReceiverReady](t, top)
+}
+
+func TestLegThatCannotOpenTellsWhy(t *testing.T) {
+	for name, tc := range map[string]struct {
+		effect domain.Effect
+		want   error
+	}{
+		"own channel":   {domain.OpenSender{Leg: 1, Stream: domain.StreamID{Channel: camera1}}, domain.ErrNoChannel},
+		"recording":     {domain.OpenSender{Leg: 1, Stream: domain.StreamID{Channel: camera1, Kind: domain.Playback}}, domain.ErrNoRecording},
+		"receiver gone": {domain.OpenSender{Leg: 1, Source: 99}, domain.ErrGone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t)
+			b.studio.err = domain.ErrNoChannel
+			b.legs.Do(tc.effect)
+			if e := next[domain.MediaEnded](t, b); !errors.Is(e.Err, tc.want) {
+				t.Errorf("told %v, want %v", e.Err, tc.want)
+			}
+		})
+	}
+}
+
+func TestBadAnswerEndsTheReceiver(t *testing.T) {
+	b := newBox(t)
+	b.legs.Do(domain.OpenReceiver{Leg: 1, Transport: domain.MediaUDP})
+	next[domain.ReceiverOpened](t, b)
+	b.legs.Do(domain.ConnectReceiver{Leg: 1, Answer: domain.Endpoint{Host: "gateway.example"}})
+	if e := next[domain.MediaEnded](t, b); !errors.Is(e.Err, domain.ErrMedia) {
+		t.Errorf("told %v", e.Err)
+	}
+}
+
+func TestPanicOfALegEndsThatLegOnly(t *testing.T) {
+	b := newBox(t)
+	b.legs.begin(4, func(context.Context, *leg) error { panic("poison") })
+	var p *panicError
+	if e := next[domain.MediaEnded](t, b); e.Leg != 4 || !errors.As(e.Err, &p) {
+		t.Errorf("told %+v", e)
+	}
+	b.legs.Do(domain.OpenReceiver{Leg: 1, Transport: domain.MediaUDP})
+	next[domain.ReceiverOpened](t, b)
+}
