@@ -1,5 +1,5 @@
-// Command fuzzall runs every fuzz target of the module, one after another, for
-// a given time each. It finds them itself, so that a new target cannot be
+// Command fuzzall runs every fuzz target of the module for a given time each, as
+// many side by side as there are processors. It finds them itself, so that a new target cannot be
 // forgotten; it fails when one crashed, when a package does not compile, and
 // when there was nothing to run. Its last line is "N passed, N failed".
 package main
@@ -16,7 +16,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -62,17 +65,44 @@ func (r runner) all(ctx context.Context) (passed, failed int) {
 		fmt.Fprintln(r.out, "FAIL  go test -list:", err)
 		failed++
 	}
-	for _, t := range targets {
-		if !r.match.MatchString(t.pkg + "." + t.name) {
-			continue
+	targets = slices.DeleteFunc(targets, func(t target) bool { return !r.match.MatchString(t.pkg + "." + t.name) })
+	clean := r.sideBySide(ctx, targets)
+	return passed + clean, failed + len(targets) - clean
+}
+
+// sideBySide fuzzes the targets, as many at a time as there are processors, each
+// with one worker, and counts those that ran clean.
+func (r runner) sideBySide(ctx context.Context, targets []target) (clean int) {
+	var wg sync.WaitGroup
+	next, done := make(chan target), make(chan result)
+	for range runtime.NumCPU() {
+		wg.Go(func() {
+			for t := range next {
+				done <- r.fuzz(ctx, t)
+			}
+		})
+	}
+	wg.Go(func() {
+		for _, t := range targets {
+			next <- t
 		}
-		if r.fuzz(ctx, t) {
-			passed++
-		} else {
-			failed++
+		close(next)
+	})
+	for range targets {
+		res := <-done
+		fmt.Fprintln(r.out, res.line)
+		if res.clean {
+			clean++
 		}
 	}
-	return passed, failed
+	wg.Wait()
+	return clean
+}
+
+// A result is how one target ended, and what to say of it.
+type result struct {
+	line  string
+	clean bool
 }
 
 func (r runner) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -105,20 +135,18 @@ func list(r io.Reader) (targets []target, broken []string) {
 	return targets, broken
 }
 
-// fuzz runs one target and prints one line, or everything when it failed.
-func (r runner) fuzz(ctx context.Context, t target) (clean bool) {
+// fuzz runs one target; it says one line, or everything when it failed.
+func (r runner) fuzz(ctx context.Context, t target) result {
 	ctx, cancel := context.WithTimeout(ctx, r.each+slack)
 	defer cancel()
 	start := time.Now()
-	out, err := r.command(ctx, "-run", "^$", "-fuzz", "^"+t.name+"$",
+	out, err := r.command(ctx, "-run", "^$", "-parallel", "1", "-fuzz", "^"+t.name+"$",
 		"-fuzztime", r.each.String(), "-fuzzminimizetime", "20x", t.pkg).CombinedOutput()
 	if err != nil {
-		fmt.Fprintf(r.out, "FAIL  %s.%s: %v\n%s", t.pkg, t.name, err, out)
-		return false
+		return result{line: fmt.Sprintf("FAIL  %s.%s: %v\n%s", t.pkg, t.name, err, out)}
 	}
 	took := time.Since(start).Round(100 * time.Millisecond)
-	fmt.Fprintf(r.out, "ok    %s.%s %s (%s)\n", t.pkg, t.name, executions(out), took)
-	return true
+	return result{fmt.Sprintf("ok    %s.%s %s (%s)", t.pkg, t.name, executions(out), took), true}
 }
 
 // executions is how many inputs the last progress line reports.
