@@ -23,6 +23,7 @@ func (c *control) version(*http.Request) (api.Version, error) {
 func (c *control) status(r *http.Request) (api.Status, error) {
 	s := api.Status{
 		Code: c.file.Server.ID, Name: c.file.Server.Name, Version: version, Started: c.started,
+		Uppers: []api.Peer{}, Lowers: []api.Peer{},
 		Encoders: c.cameras.list(), Volumes: c.volumes.list(), Process: c.process(),
 	}
 	err := c.view(r.Context(), func(p *domain.Processor) {
@@ -48,6 +49,7 @@ func (c *control) status(r *http.Request) (api.Status, error) {
 }
 
 func (c *control) peers(r *http.Request) (list []api.Peer, err error) {
+	list = []api.Peer{}
 	err = c.view(r.Context(), func(p *domain.Processor) {
 		for _, l := range p.Links() {
 			list = append(list, peerOf(l))
@@ -64,6 +66,7 @@ func peerOf(l domain.Link) api.Peer {
 }
 
 func (c *control) channels(r *http.Request) (list []api.Channel, err error) {
+	list = []api.Channel{}
 	err = c.view(r.Context(), func(p *domain.Processor) {
 		depth := map[domain.NodeID]int{}
 		for _, it := range p.Catalog() {
@@ -121,7 +124,7 @@ func kindOf(it domain.Item) string {
 }
 
 func (c *control) streams(*http.Request) ([]api.Stream, error) {
-	var list []api.Stream
+	list := []api.Stream{}
 	for _, k := range c.hub.Streams() {
 		s := streamOf(k.State, k.Stats)
 		s.Channel, s.Profile, s.Users = k.Key.Channel, k.Key.Profile, k.Users
@@ -166,6 +169,7 @@ func trackName(t media.Track) string {
 }
 
 func (c *control) sessions(r *http.Request) (list []api.Session, err error) {
+	list = []api.Session{}
 	err = c.view(r.Context(), func(p *domain.Processor) {
 		for _, s := range p.Sessions() {
 			list = append(list, api.Session{

@@ -32,7 +32,7 @@ type cameras struct {
 	hub    *media.Hub
 	memory media.MemoryFunc
 	store  *boltstore.Store
-	record func(*camera) (media.Sink, error) // nil: nothing is recorded here
+	record func(*camera) (recording, error) // nil: nothing is recorded here
 	post   func(domain.Event) bool
 	log    *slog.Logger
 
@@ -182,22 +182,49 @@ func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 		return err
 	}
 	defer release()
-	recorder, err := cs.record(&c)
+	cs.update(code, func(sv *service) { sv.stream = s })
+	defer cs.update(code, func(sv *service) { sv.stream, sv.recorder = nil, nil })
+	r, err := cs.startRecording(ctx, &c)
 	if err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
-	watched := &watchedSink{Sink: recorder, ended: make(chan error, 1)}
+	watched := &watchedSink{Sink: r.sink, ended: make(chan error, 1)}
 	if err := s.Attach(watched); err != nil {
 		return err
 	}
-	cs.update(code, func(sv *service) { sv.stream, sv.recorder = s, recorder })
-	defer cs.update(code, func(sv *service) { sv.stream, sv.recorder = nil, nil })
+	cs.update(code, func(sv *service) { sv.recorder = r.sink })
 	select {
 	case err := <-watched.ended:
 		return fmt.Errorf("recording ended: %w", err)
+	case <-r.volume:
+		s.Detach(watched)
+		return errNoVolume
 	case <-ctx.Done():
 		s.Detach(watched)
 		return nil
+	}
+}
+
+// A recording is a recorder, and when the volume it records on is closed.
+type recording struct {
+	sink   media.Sink
+	volume <-chan struct{}
+}
+
+// startRecording makes a recorder, waiting until there is a volume to record on.
+func (cs *cameras) startRecording(ctx context.Context, c *camera) (recording, error) {
+	tick := time.NewTicker(statusEvery)
+	defer tick.Stop()
+	for {
+		r, err := cs.record(c)
+		if !errors.Is(err, errNoVolume) {
+			return r, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return recording{}, ctx.Err()
+		}
 	}
 }
 

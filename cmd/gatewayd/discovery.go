@@ -117,6 +117,10 @@ func (cs *cameras) settle(f *found) {
 			identity = fmt.Sprintf("%s#%d", identity, n+1)
 		}
 		c := cs.inv.find(identity, f.device.XAddr)
+		if c == nil && cs.inv.takenByRTSP(f.device.XAddr) {
+			f.verdict = "in service by its rtsp address"
+			return
+		}
 		if c == nil && !cs.file.Discovery.Adopt {
 			f.verdict = "not adopted"
 			return

@@ -107,17 +107,18 @@ const volumeGood = "recording"
 
 // list tells how the volumes are.
 func (vs *volumes) list() []api.Volume {
-	var list []api.Volume
+	list := []api.Volume{}
 	for _, c := range vs.configs {
 		vs.mu.Lock()
-		v, err := vs.open[c.Path], vs.errs[c.Path]
+		v, open := vs.open[c.Path]
+		err := vs.errs[c.Path]
 		vs.mu.Unlock()
 		out := api.Volume{Path: c.Path, State: "not open yet"}
 		if err != nil {
 			out.State = err.Error()
 		}
-		if v != nil {
-			out = volumeOf(c.Path, v)
+		if open {
+			out = volumeOf(c.Path, v.Volume)
 		}
 		list = append(list, out)
 	}

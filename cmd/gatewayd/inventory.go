@@ -88,6 +88,18 @@ func (v *inventory) find(identity, address string) *camera {
 	return nil
 }
 
+// takenByRTSP reports whether a camera is entered by an rtsp:// address on the
+// host of an ONVIF address: it would be taken into service twice otherwise.
+func (v *inventory) takenByRTSP(address string) bool {
+	host, _, _ := strings.Cut(hostOf(address), ":")
+	for _, c := range v.cameras {
+		if at, _, _ := strings.Cut(hostOf(c.RTSP), ":"); c.RTSP != "" && at == host {
+			return true
+		}
+	}
+	return false
+}
+
 // sameHost compares two ONVIF addresses by host and port.
 func sameHost(a, b string) bool { return hostOf(a) == hostOf(b) }
 

@@ -63,6 +63,16 @@ func TestAddressFindsOnlyWhatHasNoIdentityYet(t *testing.T) {
 	}
 }
 
+func TestEncoderEnteredByRTSPIsNotAdoptedAgain(t *testing.T) {
+	v := newInventory(self)
+	if _, err := v.add(camera{RTSP: "rtsp://10.0.0.9:8554/main"}); err != nil {
+		t.Fatal(err)
+	}
+	if !v.takenByRTSP("http://10.0.0.9:80/onvif/device_service") || v.takenByRTSP("http://10.0.0.91/onvif/device_service") {
+		t.Error("hosts are not told apart")
+	}
+}
+
 func TestReplacementKeepsCodeAndName(t *testing.T) {
 	v := stock(t)
 	given, err := v.replace(channel("01"), "s-77")

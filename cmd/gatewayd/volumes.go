@@ -15,7 +15,6 @@ import (
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
 	"districtgateway/hal/run"
-	"districtgateway/media"
 	"districtgateway/storage"
 )
 
@@ -37,13 +36,19 @@ type volumes struct {
 	finds sync.WaitGroup
 
 	mu   sync.Mutex
-	open map[string]*storage.Volume // by path
-	errs map[string]error           // why a volume is not open
+	open map[string]openVolume // by path
+	errs map[string]error      // why a volume is not open
+}
+
+// An openVolume is a volume that runs, and a channel that is closed when it ends.
+type openVolume struct {
+	*storage.Volume
+	ended chan struct{}
 }
 
 // newVolumes completes what the caller has set.
 func newVolumes(v *volumes) *volumes {
-	v.open, v.errs = map[string]*storage.Volume{}, map[string]error{}
+	v.open, v.errs = map[string]openVolume{}, map[string]error{}
 	return v
 }
 
@@ -81,14 +86,16 @@ func (vs *volumes) keep(ctx context.Context, c config.Volume) error {
 	if err != nil {
 		return vs.failed(c.Path, err)
 	}
+	ended := make(chan struct{})
 	vs.mu.Lock()
-	vs.open[c.Path] = v
+	vs.open[c.Path] = openVolume{v, ended}
 	delete(vs.errs, c.Path)
 	vs.mu.Unlock()
 	defer func() {
 		vs.mu.Lock()
 		delete(vs.open, c.Path)
 		vs.mu.Unlock()
+		close(ended)
 	}()
 	vs.log.Info("volume open", "volume", v.Identity().Volume, "path", c.Path)
 	return v.Run(ctx)
@@ -116,12 +123,12 @@ func serveVolume(log *slog.Logger) error {
 }
 
 // all returns the open volumes in the order of the configuration.
-func (vs *volumes) all() []*storage.Volume {
+func (vs *volumes) all() []openVolume {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	var list []*storage.Volume
+	var list []openVolume
 	for _, c := range vs.configs {
-		if v := vs.open[c.Path]; v != nil {
+		if v, ok := vs.open[c.Path]; ok {
 			list = append(list, v)
 		}
 	}
@@ -129,15 +136,19 @@ func (vs *volumes) all() []*storage.Volume {
 }
 
 // recorder makes a recorder for a camera, on the volume its code falls to.
-func (vs *volumes) recorder(c *camera) (media.Sink, error) {
+func (vs *volumes) recorder(c *camera) (recording, error) {
 	list := vs.all()
 	if len(list) == 0 {
-		return nil, errNoVolume
+		return recording{}, errNoVolume
 	}
 	h := fnv.New32a()
 	h.Write([]byte(c.Code))
 	v := list[h.Sum32()%uint32(len(list))]
-	return storage.NewRecorder(v, storage.RecorderConfig{Channel: string(c.Code), Log: vs.log})
+	r, err := storage.NewRecorder(v.Volume, storage.RecorderConfig{Channel: string(c.Code), Log: vs.log})
+	if err != nil {
+		return recording{}, err
+	}
+	return recording{r, v.ended}, nil
 }
 
 // recordings lists what all volumes hold of a channel, in order.
@@ -204,7 +215,7 @@ func (vs *volumes) holder(ctx context.Context, channel domain.Code, in domain.Ra
 			return nil, err
 		}
 		if len(list) > 0 {
-			return v, nil
+			return v.Volume, nil
 		}
 	}
 	return nil, fmt.Errorf("%s from %s: %w", channel, in.From.Format(time.RFC3339), domain.ErrNoRecording)

@@ -88,11 +88,7 @@ func (g *gateway) wireCameras(self domain.Code) {
 }
 
 func (g *gateway) wireLegs() error {
-	bind := g.file.Server.ListenAddr().Addr()
-	if a := g.file.Server.PublicAddr(); a.IsValid() {
-		bind = a
-	}
-	ports, err := relay.NewPorts(bind, g.file.Media.Ports.First, g.file.Media.Ports.Last)
+	ports, err := relay.NewPorts(g.file.Server.ListenAddr().Addr(), g.file.Media.Ports.First, g.file.Media.Ports.Last)
 	if err != nil {
 		return err
 	}
@@ -101,16 +97,12 @@ func (g *gateway) wireLegs() error {
 	return nil
 }
 
-// hostFor returns the address a peer reaches this gateway at: the one configured,
-// or that of the interface the way to it leads through.
+// hostFor returns the address a peer reaches this gateway's media at.
 func (g *gateway) hostFor(peer domain.PeerRef) string {
-	if g.file.Server.Address != "" {
-		return g.file.Server.Address
+	a, known := g.sip.Local(peer)
+	if !known {
+		a = g.file.Server.ListenAddr().Addr()
 	}
-	if a := g.file.Server.ListenAddr().Addr(); a.IsValid() && !a.IsUnspecified() {
-		return a.String()
-	}
-	a, _ := g.sip.Local(peer)
 	return a.String()
 }
 
