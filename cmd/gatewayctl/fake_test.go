@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
+
+	"districtgateway/cmd/internal/api"
+)
+
+var (
+	east = time.FixedZone("CST", 8*3600)
+	noon = time.Date(2026, 3, 1, 12, 0, 0, 0, east)
+)
+
+const (
+	channel1 = "33010600001320000001"
+	channel2 = "33010600001320000002"
+	level1   = "33000000002000000001"
+	level2   = "33010000002000000001"
+	level3   = "33010600002000000001"
+)
+
+// answers are what the fake daemon says by default.
+var answers = map[string]any{
+	"GET " + api.PathVersion: api.Version{Version: "v1.2.3", Go: "go1.26", System: "linux/arm"},
+	"GET " + api.PathStatus: api.Status{
+		Code: level3, Name: "西湖区", Version: "v1.2.3", Started: noon.Add(-26 * time.Hour), Health: "upper " + level2 + " is refused",
+		Uppers:   []api.Peer{{Code: level2, Role: "upper", Name: "杭州市", State: "refused", Since: noon.Add(-time.Minute), Reason: "403 Forbidden"}},
+		Channels: api.Count{Total: 2, Online: 1}, Encoders: encoders, Sessions: 3,
+		Volumes: []api.Volume{{Path: "/mnt/san1", ID: "0276", State: "recording", Used: 1_234_567_890, Free: 50_000_000_000, Oldest: noon.Add(-48 * time.Hour), Segments: 12}},
+		Process: api.Process{PID: 42, Memory: 9_876_543, Mallocs: 31711, Packets: 708, Goroutines: 32},
+	},
+	"GET " + api.PathPeers: []api.Peer{
+		{Code: level1, Role: "upper", Name: "浙江省", State: "online", Since: noon.Add(-3 * time.Hour), LastSeen: noon.Add(-4 * time.Second), Address: "udp:192.0.2.1:5060", Channels: 2},
+		{Code: level2, Role: "lower", State: "idle", Since: noon.Add(-25 * time.Hour)},
+		{Code: level3, Role: "lower", Name: "\x1b[31mred", State: "refused", Since: noon.Add(-90 * time.Second), Reason: "wrong password"},
+	},
+	"GET " + api.PathChannels: []api.Channel{
+		{ID: level1, Name: "浙江省", Region: "33", Owner: level1, Online: true, Kind: "system"},
+		{ID: "33", Name: "33", Owner: level1, Kind: "region"},
+		{ID: "3301", Name: "3301", Owner: level1, Kind: "region", Depth: 1},
+		{ID: level3, Name: "西湖区", Parent: level1, Region: "330106", Owner: level2, Online: true, Kind: "system"},
+		{ID: channel1, Name: "断桥残雪", Parent: level3, Region: "330106", Owner: level2, Online: true, Kind: "channel"},
+		{ID: channel2, Name: "north gate", Parent: level3, Region: "330106", Owner: level2, Kind: "channel"},
+		{ID: "33010600002150000001", Name: "a", Parent: "33010600002150000002", Owner: level2, Kind: "group"},
+		{ID: "33010600002150000002", Name: "circle", Parent: "33010600002150000001", Owner: level2, Kind: "group"},
+	},
+	"GET " + api.PathEncoders: encoders,
+	"GET " + api.PathStreams: []api.Stream{
+		{Channel: channel1, Profile: "main", Connected: true, Users: 2, Packets: 708, Bytes: 803_000, Units: 300, Tracks: []string{"H.264 640x360", "G.711A 8000 Hz"}},
+		{Channel: channel2, Profile: "live", Lost: 3, Damaged: 1, Problem: "connection refused"},
+	},
+	"GET " + api.PathSessions: []api.Session{{Channel: channel1, Kind: "live", Peer: level2, Role: "upper", State: "sending", Since: noon.Add(-75 * time.Second)}},
+	"GET " + api.PathRecords + channel1: api.Recordings{Channel: channel1, Items: []api.Recording{
+		{From: noon.Add(-time.Hour), To: noon.Add(-30 * time.Minute), Bytes: 123_456_789, Kind: "scheduled"},
+		{From: noon.Add(-20 * time.Minute), To: noon, Bytes: 9_950_000, Kind: "alarm"},
+		{From: noon.Add(-30 * time.Minute), To: noon.Add(-20 * time.Minute), Gap: "encoder"},
+	}},
+	"GET " + api.PathRecords + channel2: api.Recordings{Channel: channel2, Partial: true, Items: []api.Recording{
+		{From: noon.Add(-time.Second), To: noon, Bytes: 999, Kind: "manual"},
+	}},
+	"GET " + api.PathDiscover: []api.Found{
+		{Address: "http://10.1.0.31/onvif/device_service", Name: "北门", Model: "X", Identity: "mac:02:00:00:00:00:01", Code: channel1, Verdict: "in service"},
+		{Address: "10.1.0.32", Verdict: "user or password refused"},
+	},
+	"POST " + api.PathEncoders:           encoders,
+	"PUT " + api.PathEncoders:            encoders,
+	"POST " + api.PathRefresh + level2:   struct{}{},
+	"POST " + api.PathConfig:             []map[string]string{{"path": "server.name", "old": "a", "new": "b"}, {"path": "upper[0].id", "new": level1}},
+	"GET " + api.PathLive + "busy":       refusal{api.Error{Status: 502, Level: level1, Cause: "486 Busy Here (encoder busy)"}},
+	"GET " + api.PathLive + "none":       refusal{api.Error{Status: 404, Cause: "no such channel"}},
+	"POST " + api.PathRefresh + "nobody": refusal{api.Error{Status: 400, Cause: `code "nobody": want 20 digits`}},
+}
+
+var encoders = []api.Encoder{
+	{Code: channel1, Name: "断桥残雪", Identity: "mac:02:00:00:00:00:01", Address: "http://10.1.0.31/onvif", Online: true, Since: noon.Add(-65 * time.Minute),
+		Video: "H.264 1920x1080", Audio: "AAC 16000 Hz", Recording: true, LastByte: noon.Add(-time.Second)},
+	{Code: channel2, Name: "gate", Since: noon.Add(-50 * time.Hour), Problem: "user or password refused"},
+}
+
+// A refusal is an answer with its status.
+type refusal struct{ api.Error }
+
+// A request is what the fake daemon was asked.
+type request struct{ line, body string }
+
+// A fake is a daemon that says what a test wants, behind a real Unix socket.
+type fake struct {
+	socket string
+	asked  chan request
+}
+
+// serve starts a fake daemon; media serves what answers does not have.
+func serve(t *testing.T, media http.HandlerFunc) *fake {
+	t.Helper()
+	f := &fake{socket: filepath.Join(t.TempDir(), "s"), asked: make(chan request, 10)}
+	f.listen(t, func(w http.ResponseWriter, r *http.Request) {
+		var body bytes.Buffer
+		body.ReadFrom(r.Body)
+		f.asked <- request{r.Method + " " + r.URL.RequestURI(), body.String()}
+		switch a := answers[r.Method+" "+r.URL.Path].(type) {
+		case nil:
+			media(w, r)
+		case refusal:
+			w.WriteHeader(a.Status)
+			json.NewEncoder(w).Encode(a.Error)
+		default:
+			json.NewEncoder(w).Encode(a)
+		}
+	})
+	return f
+}
+
+// listen serves on the fake's socket until the test ends.
+func (f *fake) listen(t *testing.T, h http.HandlerFunc) {
+	t.Helper()
+	l, err := net.Listen("unix", f.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(h)
+	srv.Listener.Close()
+	srv.Listener = l
+	srv.Start()
+	t.Cleanup(srv.Close)
+}
+
+// noMedia is for tests in which there is none.
+func noMedia(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }
+
+// A result is what a run of the program did.
+type result struct {
+	status      int
+	out, errOut string
+}
+
+// A runner runs the program against a fake daemon.
+type runner struct {
+	fake     *fake
+	ctx      context.Context
+	stdin    string
+	terminal bool
+}
+
+func (r runner) run(args ...string) result {
+	var out, errOut bytes.Buffer
+	p := program{
+		stdin: strings.NewReader(r.stdin), stdout: &out, stderr: &errOut, zone: east, terminal: r.terminal,
+		now: func() time.Time { return noon },
+		getenv: func(name string) string {
+			if name == socketVariable && r.fake != nil {
+				return r.fake.socket
+			}
+			return ""
+		},
+	}
+	ctx := r.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	status := p.run(ctx, args)
+	return result{status, out.String(), errOut.String()}
+}
+
+var (
+	sps = []byte{0x67, 0x42, 0xc0, 0x28, 0xd9, 0x00, 0x78, 0x02, 0x27, 0xe5, 0x84, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xf0, 0x3c, 0x60, 0xc9, 0x20}
+	pps = []byte{0x68, 0xcb, 0x8c, 0xb2}
+)
+
+// clip is footage of n seconds, a fragment each.
+func clip(n int) (head []byte, fragments [][]byte) {
+	var b seekablebuffer.Buffer
+	init := fmp4.Init{Tracks: []*fmp4.InitTrack{{ID: 1, TimeScale: 90000, Codec: &codecs.H264{SPS: sps, PPS: pps}}}}
+	if err := init.Marshal(&b); err != nil {
+		panic(err)
+	}
+	for i := range n {
+		var f seekablebuffer.Buffer
+		part := fmp4.Part{Tracks: []*fmp4.PartTrack{{ID: 1, BaseTime: uint64(i) * 90000, Samples: []*fmp4.Sample{
+			{Duration: 90000, Payload: []byte{0, 0, 0, 3, 0x65, 1, 2}},
+		}}}}
+		if err := part.Marshal(&f); err != nil {
+			panic(err)
+		}
+		fragments = append(fragments, f.Bytes())
+	}
+	return b.Bytes(), fragments
+}
