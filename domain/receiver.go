@@ -15,14 +15,15 @@ const (
 	rxReady                     // it can be watched
 	rxLingering                 // ready, and nobody watches
 	rxDraining                  // the lower has sent everything
+	rxUnsaid                    // its media came to an end; whether that was all, it has not said
 	rxDrained                   // and the exchange is over; what was received is still read
 	rxCancelled                 // closed; the INVITE's answer is awaited
 	rxGone
 )
 
 func (s rxState) String() string {
-	return [...]string{"opening", "inviting", "connecting", "ready", "lingering", "draining", "drained",
-		"cancelled", "gone"}[s%9]
+	return [...]string{"opening", "inviting", "connecting", "ready", "lingering", "draining", "unsaid",
+		"drained", "cancelled", "gone"}[s%10]
 }
 
 const (
@@ -49,6 +50,7 @@ type receiver struct {
 	at    time.Time // end of the state, by our patience
 	limit time.Time // when a picture must be there
 	sent  bool      // the lower has sent everything, maybe before the first picture
+	fault error     // how its media came to an end, while it has not said whether that was all
 	users []user
 	alarm alarm
 }
@@ -203,6 +205,12 @@ func (r *receiver) picture(d *desk) (verdict, error) {
 // ended is told that the leg is gone.
 func (r *receiver) ended(d *desk, err error) (verdict, error) {
 	was := r.state
+	if was == rxReady && r.stream.Kind != Live && !r.sent {
+		// A lower that has sent a recording closes its connection first and says so
+		// next: only its word tells this end from a broken connection.
+		r.state, r.at, r.fault = rxUnsaid, d.now.Add(drainTime), err
+		return noNews, nil
+	}
 	r.hangUp(d, "media ended")
 	switch {
 	case r.sent && was >= rxReady:
@@ -228,6 +236,10 @@ func (r *receiver) byed(d *desk, reason string) (verdict, error) {
 		r.state, r.at = rxCancelled, time.Time{}
 		return nowOver, &Refused{Level: r.peer.Code, Reason: "ended: " + reason}
 	}
+	if r.state == rxUnsaid {
+		r.gone()
+		return nowOver, r.unsaid()
+	}
 	if r.state == rxDraining { // only after MediaStatus is it known that this was all
 		return r.drained(d)
 	}
@@ -240,6 +252,10 @@ func (r *receiver) sentAll(d *desk) (verdict, error) {
 	switch r.state {
 	case rxReady:
 		r.state, r.at = rxDraining, d.now.Add(drainTime)
+	case rxUnsaid:
+		r.sent = true
+		r.hangUp(d, "all received")
+		return nowOver, nil
 	case rxConnecting:
 		if !r.sent {
 			r.at = d.now.Add(min(drainTime, r.at.Sub(d.now)))
@@ -252,6 +268,14 @@ func (r *receiver) sentAll(d *desk) (verdict, error) {
 	}
 	r.sent = true
 	return noNews, nil
+}
+
+// unsaid is the error of media that ended without the lower's word that this was all.
+func (r *receiver) unsaid() error {
+	if r.fault == nil {
+		return &Refused{Level: r.peer.Code, Reason: "media ended, perhaps not all was sent"}
+	}
+	return fmt.Errorf("media of %s: %w", r.peer.Code, r.fault)
 }
 
 // drained ends the exchange, and leaves the leg to those who still read from it.
@@ -277,6 +301,9 @@ func (r *receiver) due(d *desk) (verdict, error) {
 	case rxDraining:
 		r.bye(d, "all received")
 		return r.drained(d)
+	case rxUnsaid:
+		r.hangUp(d, "media ended")
+		return nowOver, r.unsaid()
 	default: // rxLingering, rxDrained
 		r.close(d, "nobody watches")
 	}
@@ -293,7 +320,9 @@ func (r *receiver) alone(d *desk) {
 
 // close ends everything that r holds.
 func (r *receiver) close(d *desk, reason string) {
-	d.do(CloseLeg{r.leg})
+	if r.state != rxUnsaid { // whose leg has gone
+		d.do(CloseLeg{r.leg})
+	}
 	r.hangUp(d, reason)
 }
 
@@ -304,7 +333,7 @@ func (r *receiver) hangUp(d *desk, reason string) {
 		d.do(Cancel{r.tag})
 		r.state, r.at = rxCancelled, time.Time{}
 		return
-	case rxConnecting, rxReady, rxLingering, rxDraining:
+	case rxConnecting, rxReady, rxLingering, rxDraining, rxUnsaid:
 		r.bye(d, reason)
 	}
 	r.gone()
@@ -319,7 +348,7 @@ func (r *receiver) gone() { r.state, r.at = rxGone, time.Time{} }
 // joinable reports whether another viewer of the same live stream may share r.
 func (r *receiver) joinable() bool { return r.state <= rxLingering }
 
-// open reports whether r holds a leg.
+// open reports whether r holds a leg, or waits for the last word on it.
 func (r *receiver) open() bool { return r.state < rxCancelled }
 
 func (r *receiver) expired(p *Processor) { p.stepReceiver(r, rxDue{}) }

@@ -132,8 +132,7 @@ func (s *sender) agreed(d *desk, ev any) {
 	case txBye:
 		s.close(d)
 	case txEnded:
-		s.leg = 0
-		s.finish(d, ev.Err)
+		s.legEnded(d, ev.Err)
 	case txOver:
 		s.sourceOver(d, ev.Err)
 	case txDrop:
@@ -143,6 +142,8 @@ func (s *sender) agreed(d *desk, ev any) {
 		case !d.past(s.at):
 		case s.state == txAnswered:
 			s.bye(d, errors.New("never acknowledged"))
+		case s.unsaid():
+			s.bye(d, errors.New("media ended, perhaps not all was sent"))
 		default:
 			s.finish(d, nil)
 		}
@@ -160,12 +161,35 @@ func (s *sender) start(d *desk) {
 	}
 }
 
+// legEnded is told that the leg has gone. What comes from below and went out to its
+// end is complete only if the receiver finds that it was.
+func (s *sender) legEnded(d *desk, err error) {
+	s.leg = 0
+	if err == nil && s.unsaid() {
+		s.at = d.now.Add(2 * drainTime)
+		return
+	}
+	s.finish(d, err)
+}
+
+// unsaid reports whether the leg has gone but the receiver has not yet found
+// whether that was all.
+func (s *sender) unsaid() bool {
+	return s.leg == 0 && s.from != nil && s.state == txFlowing && s.stream.Kind != Live && !s.sent
+}
+
 // sourceOver passes on the end of what comes from below. What was received is still
 // sent; before the ACK nothing was.
 func (s *sender) sourceOver(d *desk, err error) {
-	if err == nil && s.state == txAnswered && s.stream.Kind != Live {
+	if err == nil && s.stream.Kind != Live {
 		s.sent = true
-		return
+		if s.state == txAnswered {
+			return
+		}
+		if s.leg != 0 && s.from != nil && !s.from.open() { // its stream has ended, and ends our leg when all is out
+			s.at = d.now.Add(statusTime)
+			return
+		}
 	}
 	s.finish(d, err)
 }

@@ -125,8 +125,8 @@ func receiverStep(t *testing.T, kind Kind, state rxState, e named) string {
 		}
 	}
 	_, legGone := e.ev.(rxEnded)
-	held := state < rxCancelled && !legGone
-	if now := r.open(); held && !now && closes != 1 || !held && closes != 0 || now && closes != 0 {
+	held := state < rxCancelled && state != rxUnsaid && !legGone
+	if now := r.open() && r.state != rxUnsaid; held && !now && closes != 1 || !held && closes != 0 || now && closes != 0 {
 		t.Errorf("%v %s: leg closed %d times, now %v", state, e.name, closes, r.state)
 	}
 	if byes > 1 || r.state == rxGone && r.alarm.place != 0 {
@@ -156,6 +156,39 @@ func TestSenderWalk(t *testing.T) {
 		}
 	}
 	walked(t, "sender", lines)
+}
+
+// TestSenderWaitsForTheLastWordOnARecording: a sender in the middle tells its upper
+// that all was sent only once its own leg has sent it and the lower has said so.
+func TestSenderWaitsForTheLastWordOnARecording(t *testing.T) {
+	for name, tc := range map[string]struct {
+		events []any
+		want   string
+	}{
+		"leg first":         {[]any{txEnded{}, txOver{}}, "ending [SendMediaStatus]"},
+		"word first":        {[]any{txOver{}, txEnded{}}, "ending [SendMediaStatus]"},
+		"word only":         {[]any{txOver{}}, "flowing []"},
+		"leg only":          {[]any{txEnded{}}, "flowing []"},
+		"the word is bad":   {[]any{txEnded{}, txOver{errTest}}, "gone [Bye]"},
+		"the word is late":  {[]any{txEnded{}, txDue{}}, "gone [Bye]"},
+		"leg ends with one": {[]any{txEnded{errTest}}, "gone [Bye]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := testDesk()
+			s := &sender{dialog: 9, upper: newUpper(PeerConfig{Code: "33010000002000000001", Role: Upper}), state: txFlowing,
+				stream: StreamID{Kind: Playback}, leg: 7, from: &receiver{state: rxGone}}
+			s.alarm.owner = s
+			for _, ev := range tc.events {
+				s.step(d, ev)
+				if _, late := ev.(txEnded); late {
+					d.now = d.now.Add(time.Minute)
+				}
+			}
+			if got := fmt.Sprintf("%s [%s]", s.state, took(d)); got != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
 }
 
 func senderStep(t *testing.T, kind Kind, state txState, e named) string {

@@ -21,6 +21,9 @@ type ExportConfig struct {
 	FromStart bool          // begins with the oldest key picture the stream holds, and drops nothing (recordings)
 }
 
+// errComplete ends an export that has the length asked for.
+var errComplete = errors.New("export complete")
+
 // exportBytes bounds what an export holds for its reader.
 const exportBytes = 32 << 20
 
@@ -157,7 +160,7 @@ func (e *Export) take(r *media.Ring, au *media.AccessUnit) error {
 		e.step = min(au.DTS-e.last, media.TicksPerSecond)
 	}
 	if e.cfg.Length > 0 && au.DTS-e.base >= media.TicksOf(e.cfg.Length) {
-		return media.ErrEnded
+		return errComplete
 	}
 	e.skip, e.last = false, au.DTS
 	au.PTS = max(au.PTS, au.DTS-10*media.TicksPerSecond)
@@ -225,8 +228,8 @@ func (e *Export) Close(cause error) {
 }
 
 // Copy writes the file to w as it grows, calling flush whenever w has all there
-// is, until the export was closed or ctx ends. It returns nil if the stream, or
-// the length asked for, came to its end; otherwise why it broke off.
+// is, until the export was closed or ctx ends. It returns nil if the recording, or
+// the length asked for, came to its end, or it was detached; otherwise why it broke off.
 func (e *Export) Copy(ctx context.Context, w io.Writer, flush func()) error {
 	stop := context.AfterFunc(ctx, func() {
 		e.mu.Lock()
@@ -264,7 +267,7 @@ func (e *Export) next(ctx context.Context, spare []byte) ([]byte, error) {
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case e.cause == nil || errors.Is(e.cause, media.ErrEnded):
+	case e.cause == nil, e.cause == errComplete, e.cfg.FromStart && errors.Is(e.cause, media.ErrEnded):
 		return nil, nil
 	}
 	return nil, e.cause

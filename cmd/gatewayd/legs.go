@@ -180,7 +180,9 @@ func (g *leg) startOnce() {
 
 // receive is the life of a receiving leg.
 func (l *legs) receive(ctx context.Context, g *leg, e domain.OpenReceiver) error {
-	r, err := relay.OpenReceiver(relay.ReceiverConfig{Ports: l.ports, Transport: relay.Transport(e.Transport)})
+	r, err := relay.OpenReceiver(relay.ReceiverConfig{
+		Ports: l.ports, Transport: relay.Transport(e.Transport), Finite: e.Stream.Kind != domain.Live,
+	})
 	if err != nil {
 		return err
 	}

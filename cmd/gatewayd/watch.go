@@ -76,25 +76,42 @@ func (c *control) watch(ctx context.Context, w http.ResponseWriter, in domain.Wa
 	w.Header().Set("Trailer", api.Trailer)
 	out := http.NewResponseController(w)
 	err = export.Copy(ctx, w, func() { _ = out.Flush() })
-	if err := c.cause(ctx, v, err); err != nil {
+	if ctx.Err() == nil {
+		err = verdict(v, e.(domain.Opened), err)
+	}
+	if err != nil && ctx.Err() == nil {
 		text, _ := json.Marshal(errorOf(err)) // plain strings: cannot fail
 		w.Header().Set(api.Trailer, string(text))
 	}
 }
 
-// cause decides why a watch ended: nil if it was complete. When the stream was
-// closed under it, the domain knows better why.
-func (c *control) cause(ctx context.Context, v *visit, err error) error {
-	if err == nil || errors.Is(err, media.ErrEnded) || ctx.Err() != nil {
+// lastWord bounds the wait for the domain's word on a stream that has ended.
+const lastWord = 5 * time.Second
+
+// verdict decides why a watch ended, when the copy of its stream ended with err:
+// nil if it was complete. The domain knows better why a stream was closed, and
+// alone whether a recording from another domain was complete.
+func verdict(v *visit, e domain.Opened, err error) error {
+	remoteEnd := err == nil && e.Source != 0 && e.Stream.Kind != domain.Live
+	if err == nil && !remoteEnd {
 		return nil
 	}
 	select {
 	case ended := <-v.ended:
-		return ended
-	case <-time.After(time.Second): // it is told at most a moment later
+		if ended != nil || remoteEnd {
+			return ended
+		}
+	case <-time.After(lastWord):
+	}
+	if remoteEnd {
+		return errNoLastWord
 	}
 	return err
 }
+
+// errNoLastWord reports a recording that ended without the owner's word that it
+// was complete.
+var errNoLastWord = errors.New("the recording ended, perhaps not all was sent")
 
 // opened returns the stream of an answered watch.
 func (c *control) opened(ctx context.Context, e domain.Opened, speed int) (*media.Stream, func(), error) {
