@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,10 +132,7 @@ func (c *control) streams(*http.Request) ([]api.Stream, error) {
 		s.Channel, s.Profile, s.Users = k.Key.Channel, k.Key.Profile, k.Users
 		list = append(list, s)
 	}
-	for _, s := range c.legs.receiving() {
-		list = append(list, s)
-	}
-	return list, nil
+	return append(list, c.legs.receiving()...), nil
 }
 
 func streamOf(st media.StreamState, n media.StreamStats) api.Stream {
@@ -273,11 +272,23 @@ func (c *control) refresh(r *http.Request) (struct{}, error) {
 	if err != nil {
 		return struct{}{}, badRequest{err}
 	}
-	if !c.loop.Post(domain.RefreshAsked{Peer: code}) {
+	known := false
+	err = c.view(r.Context(), func(p *domain.Processor) {
+		known = slices.ContainsFunc(p.Links(), func(l domain.Link) bool { return l.Peer == code && l.Role == domain.Lower })
+	})
+	switch {
+	case err != nil:
+		return struct{}{}, err
+	case !known:
+		return struct{}{}, fmt.Errorf("%s: %w", code, errNoLower)
+	case !c.loop.Post(domain.RefreshAsked{Peer: code}):
 		return struct{}{}, domain.ErrBusy
 	}
 	return struct{}{}, nil
 }
+
+// errNoLower reports a code that is no lower domain of this one.
+var errNoLower = errors.New("no such lower domain")
 
 func (c *control) showConfig(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/toml")

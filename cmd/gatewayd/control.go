@@ -117,7 +117,7 @@ func errorOf(err error) *api.Error {
 		err    error
 		status int
 	}{
-		{domain.ErrNoChannel, http.StatusNotFound}, {domain.ErrNoRecording, http.StatusNotFound}, {errNoCode, http.StatusNotFound},
+		{domain.ErrNoChannel, http.StatusNotFound}, {domain.ErrNoRecording, http.StatusNotFound}, {errNoCode, http.StatusNotFound}, {errNoLower, http.StatusNotFound},
 		{domain.ErrDenied, http.StatusForbidden}, {domain.ErrBusy, http.StatusServiceUnavailable},
 		{domain.ErrOffline, http.StatusConflict}, {domain.ErrPeerOffline, http.StatusConflict}, {errCodeUsed, http.StatusConflict},
 		{domain.ErrTimeout, http.StatusGatewayTimeout}, {context.DeadlineExceeded, http.StatusGatewayTimeout},

@@ -151,14 +151,14 @@ func (c *Client) do(ctx context.Context, in call) (*http.Response, error) {
 	}
 	r, err := c.http.Do(req)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
 			if errors.Is(err, fs.ErrPermission) {
 				return nil, fmt.Errorf("no permission to open %s", c.socket)
 			}
 			return nil, fmt.Errorf("%w: nothing answers at %s", ErrNotRunning, c.socket)
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
 		}
 		return nil, err
 	}
