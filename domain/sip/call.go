@@ -30,15 +30,20 @@ type call struct {
 	remote  address // their To
 	cseq    atomic.Uint32
 
-	mu     sync.Mutex
-	at     place     // where the peer is reached; until agreed, where it was
-	target stack.Uri // Request-URI of our requests
-	routes []string  // Route of our requests
-	state  callState
-	over   chan struct{} // closed with callOver
+	mu sync.Mutex
+	way
+	state callState
+	over  chan struct{} // closed with callOver
 
 	in  *incoming // of a call that the peer began
 	out *outgoing // of one that we did
+}
+
+// A way is how the other end of a call is reached.
+type way struct {
+	at     place     // until agreed, where it was
+	target stack.Uri // Request-URI
+	routes []string  // Route
 }
 
 type callState uint8
@@ -57,6 +62,7 @@ type incoming struct {
 	name   description   // of the offer
 	answer []byte        // our SDP, given again to a repeated INVITE
 	acks   chan struct{} // an ACK came outside of sipgo's transaction
+	told   bool          // the processor knows the call; call.mu guards it
 }
 
 // outgoing is what belongs to an INVITE of ours.
@@ -127,6 +133,26 @@ func (c *call) set(to callState) {
 	if to == callOver {
 		close(c.over)
 	}
+}
+
+// tell marks that the processor knows c, and reports whether c has ended meanwhile.
+func (c *call) tell() (over bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in.told = true
+	return c.state == callOver
+}
+
+// giveUp ends a call that has no answer yet. It reports whether it did, and whether
+// the processor is to be told.
+func (c *call) giveUp() (ended, told bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != callAsked {
+		return false, false
+	}
+	c.set(callOver)
+	return true, c.in.told
 }
 
 // end ends c, and returns the state it was in.

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -107,7 +106,7 @@ func TestPlaybackCarriesItsRangeAndItsEnd(t *testing.T) {
 		end := w.down.answer(func(tag domain.Tag) domain.Effect {
 			return domain.SendMediaStatus{Tag: tag, Dialog: in.Dialog, Channel: camera}
 		})
-		if ms := expect[domain.MediaStatusIn](w.up); end.Status != 200 || ms.Dialog != domain.Dialog(fx.Tag) || ms.Channel != camera {
+		if ms := expect[domain.MediaStatusIn](w.up); end.Status != 200 || ms.Dialog != domain.Dialog(fx.Tag) || ms.Channel != camera || ms.Origin.From != fx.Peer.Code {
 			t.Errorf("%+v %+v", end, ms)
 		}
 	})
@@ -334,7 +333,7 @@ func TestManyCallsAtOnce(t *testing.T) {
 		for range n {
 			a := expect[domain.Answered](w.up)
 			if a.Status != 200 || a.Answer.SSRC != uint32(a.Tag) {
-				t.Fatal(fmt.Sprintf("%+v", a))
+				t.Fatalf("%+v", a)
 			}
 		}
 		for range n {

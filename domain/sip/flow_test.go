@@ -148,26 +148,53 @@ func TestSilentPeerIsATimeoutWithoutStatus(t *testing.T) {
 	})
 }
 
-func TestConnectionLostFailsAtOnceAndIsRedialled(t *testing.T) {
+func TestRequestIsRepeatedOverANewConnection(t *testing.T) {
 	joined(t, "tcp", func(t *testing.T, w *world) {
 		w.up.script(func(*station, domain.Event) {}) // never answers
 		tag := w.down.nextTag()
 		w.down.Send(domain.Keepalive{Tag: tag, Peer: upperRef()})
 		expect[domain.KeepaliveIn](w.up)
+		w.up.script(agreeable)
 		began := time.Now()
 		for s := range w.up.wires.streams.open {
 			s.Close()
 			break
 		}
-		if a := expect[domain.Answered](w.down); a.Status != 0 || time.Since(began) > time.Second {
+		if a := expect[domain.Answered](w.down); a.Tag != tag || a.Status != 200 || time.Since(began) > time.Second {
 			t.Errorf("%+v after %v", a, time.Since(began))
 		}
-		w.up.script(agreeable)
 		if a := w.down.registerAt(city); a.Status != 200 {
 			t.Errorf("after redial: %+v", a)
 		}
 		if n := len(w.up.wires.streams.open); n != 1 {
 			t.Errorf("%d connections", n)
+		}
+	})
+}
+
+func TestConnectionLostForGoodFailsAtOnce(t *testing.T) {
+	joined(t, "tcp", func(t *testing.T, w *world) {
+		w.up.script(func(*station, domain.Event) {})
+		w.down.Send(domain.Keepalive{Tag: w.down.nextTag(), Peer: upperRef()})
+		expect[domain.KeepaliveIn](w.up)
+		began := time.Now()
+		w.up.stop()
+		if a := expect[domain.Answered](w.down); a.Status != 0 || a.Level != city || time.Since(began) > time.Second {
+			t.Errorf("%+v after %v", a, time.Since(began))
+		}
+	})
+}
+
+func TestLowerWithoutItsConnectionIsNotDialled(t *testing.T) {
+	joined(t, "tcp", func(t *testing.T, w *world) {
+		for s := range w.up.wires.streams.open {
+			s.Close()
+			break
+		}
+		began := time.Now()
+		a := w.up.answer(func(tag domain.Tag) domain.Effect { return domain.Probe{Tag: tag, Peer: lowerRef()} })
+		if a.Status != 0 || a.Reason != errNoConn.Error() || time.Since(began) > time.Second {
+			t.Errorf("%+v after %v", a, time.Since(began))
 		}
 	})
 }

@@ -45,14 +45,16 @@ func (t *Transceiver) inviteIn(r *request) {
 	t.offer(r, c, ev)
 }
 
-// offer passes the call on. Order matters: a CANCEL may come as soon as the caller
-// has seen the 100.
+// offer passes the call on. A CANCEL may come at any time; the processor is told of
+// it after it was told of the call.
 func (t *Transceiver) offer(r *request, c *call, ev domain.InviteIn) {
 	ev.Dialog = c.dialog
 	cancelled := func(*stack.Request) {
-		if c.move(callAsked, callOver) {
+		if ended, told := c.giveUp(); ended {
 			t.calls.leave(c)
-			t.cfg.Post(domain.CancelIn{Dialog: c.dialog})
+			if told {
+				t.cfg.Post(domain.CancelIn{Dialog: c.dialog})
+			}
 		}
 	}
 	if !r.tx.OnCancel(cancelled) {
@@ -64,6 +66,10 @@ func (t *Transceiver) offer(r *request, c *call, ev domain.InviteIn) {
 	if !t.cfg.Post(ev) {
 		t.counts.refused.Add(1)
 		t.hangUp(c, 503, "too many requests")
+		return
+	}
+	if c.tell() {
+		t.cfg.Post(domain.CancelIn{Dialog: c.dialog}) // for nothing if it was refused meanwhile
 		return
 	}
 	t.spawn(func(ctx context.Context) { // nobody may forget a call
@@ -258,9 +264,13 @@ func (t *Transceiver) refuseInvite(fx domain.RefuseInvite) {
 
 // hangUp ends a call that has no answer yet, by ourselves.
 func (t *Transceiver) hangUp(c *call, status int, words string) {
-	if c.move(callAsked, callOver) {
-		t.calls.leave(c)
-		t.refuse(c.in.r, status, words)
+	ended, told := c.giveUp()
+	if !ended {
+		return
+	}
+	t.calls.leave(c)
+	t.refuse(c.in.r, status, words)
+	if told {
 		t.cfg.Post(domain.CancelIn{Dialog: c.dialog})
 	}
 }

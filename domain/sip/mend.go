@@ -42,7 +42,8 @@ func mend(raw []byte) ([]byte, bool) {
 
 func looksLikeSIP(head []byte) bool {
 	line, _, _ := bytes.Cut(head, []byte("\n"))
-	return bytes.HasPrefix(line, []byte("SIP/2.0 ")) || bytes.HasSuffix(bytes.TrimRight(line, "\r \t"), []byte(" SIP/2.0"))
+	line = bytes.TrimRight(line, "\r \t\x00")
+	return bytes.HasPrefix(line, []byte("SIP/2.0 ")) || bytes.HasSuffix(line, []byte(" SIP/2.0"))
 }
 
 // intact reports whether headers need no repair for a body of that size.

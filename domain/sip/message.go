@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"time"
 
 	"districtgateway/domain"
 	"districtgateway/domain/manscdp"
@@ -161,7 +162,10 @@ func (t *Transceiver) mediaStatusIn(r *request, m *manscdp.MediaStatus) (func(do
 	}
 	ev := domain.MediaStatusIn{Origin: r.origin, Channel: channel}
 	if c := t.calls.find(r.CallID().Value()); c != nil && c.with(r) {
-		ev.Dialog = c.dialog
+		// In a dialog From is the channel (the called side of the INVITE): the peer is
+		// whose dialog it is. Its address is judged as ever.
+		ev.Dialog, ev.Origin.From = c.dialog, c.peer.Code
+		ev.Origin.Proved = t.book.proves(time.Now(), c.peer.Code, r.at)
 	}
 	return func(ref domain.Ref) domain.Event { ev.Ref = ref; return ev }, nil
 }

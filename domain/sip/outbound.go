@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -109,7 +110,11 @@ func (t *Transceiver) connect(ctx context.Context, to place, dial bool) error {
 	}
 	if c, err := t.wires.tp.GetConnection("tcp", to.addr.String()); err == nil {
 		c.TryClose() // only the reference; the connection stays
-		return nil
+		tcp, ok := c.(*stack.TCPConnection)
+		if !ok || tcp.Conn.(*streamGate).alive() {
+			return nil
+		}
+		t.wires.tp.Pool("tcp").Delete(to.addr.String()) // sipgo is about to
 	}
 	if !dial {
 		return errNoConn
@@ -117,12 +122,13 @@ func (t *Transceiver) connect(ctx context.Context, to place, dial bool) error {
 	return t.wires.streams.dial(ctx, to.addr)
 }
 
-// exchange sends a request and returns its final response.
+// exchange sends a request and returns its final response. The error is errNoConn if
+// the connection went, domain.ErrTimeout if nothing came.
 func (t *Transceiver) exchange(ctx context.Context, req *stack.Request) (*stack.Response, error) {
 	t.counts.sent.Add(1)
 	tx, err := t.wires.tx.Request(ctx, req)
 	if err != nil {
-		return nil, err
+		return nil, lostConn(err)
 	}
 	defer tx.Terminate()
 	for {
@@ -132,11 +138,41 @@ func (t *Transceiver) exchange(ctx context.Context, req *stack.Request) (*stack.
 				return res, nil
 			}
 		case <-tx.Done():
-			return nil, domain.ErrTimeout
+			return nil, ended(tx)
+		case <-lost(tx):
+			return nil, errNoConn
 		case <-ctx.Done():
 			return nil, errStopped
 		}
 	}
+}
+
+// ended says why a transaction ended without an answer.
+func ended(tx *stack.ClientTx) error {
+	if err := tx.Err(); errors.Is(err, stack.ErrTransactionTransport) {
+		return lostConn(err)
+	}
+	return domain.ErrTimeout
+}
+
+func lostConn(err error) error {
+	if errors.Is(err, stack.ErrTransactionTransport) || errors.Is(err, errNoConn) {
+		return errNoConn
+	}
+	return err
+}
+
+// deliver is exchange with a peer, once more over a new connection if the one there was
+// had died unnoticed: an upper that restarted would else miss the first request.
+func (t *Transceiver) deliver(ctx context.Context, n neighbour, build func() *stack.Request) (*stack.Response, error) {
+	res, err := t.exchange(ctx, build())
+	if !errors.Is(err, errNoConn) || n.at.network != "TCP" || n.cfg.Role != domain.Upper {
+		return res, err
+	}
+	if err := t.connect(ctx, n.at, true); err != nil {
+		return nil, err
+	}
+	return t.exchange(ctx, build())
 }
 
 // reach returns where a peer is, with a connection if it needs one.
@@ -182,7 +218,9 @@ func (t *Transceiver) message(ctx context.Context, to domain.PeerRef, m manscdp.
 	if err != nil {
 		return nil, err
 	}
-	return t.exchange(ctx, t.request(t.draft(stack.MESSAGE, n.at, n.cfg.Code), body, manscdpType))
+	return t.deliver(ctx, n, func() *stack.Request {
+		return t.request(t.draft(stack.MESSAGE, n.at, n.cfg.Code), body, manscdpType)
+	})
 }
 
 // single is the work of an effect that is one MESSAGE.
@@ -225,7 +263,9 @@ func (t *Transceiver) probe(ctx context.Context, fx domain.Probe) domain.Answere
 	if err != nil {
 		return answered(fx.Tag, fx.Peer.Code, nil, err)
 	}
-	res, err := t.exchange(ctx, t.request(t.draft(stack.OPTIONS, n.at, n.cfg.Code), nil, ""))
+	res, err := t.deliver(ctx, n, func() *stack.Request {
+		return t.request(t.draft(stack.OPTIONS, n.at, n.cfg.Code), nil, "")
+	})
 	return answered(fx.Tag, fx.Peer.Code, res, err)
 }
 

@@ -93,7 +93,10 @@ func (t *Transceiver) await(ctx context.Context, c *call, tx *stack.ClientTx, de
 			tx.Terminate()
 			return nil, domain.ErrTimeout
 		case <-tx.Done():
-			return nil, domain.ErrTimeout
+			return nil, ended(tx)
+		case <-lost(tx):
+			tx.Terminate()
+			return nil, errNoConn
 		case <-ctx.Done():
 			tx.Terminate()
 			return nil, errStopped

@@ -136,10 +136,12 @@ func (t *Transceiver) notify(ctx context.Context, to domain.PeerRef, m manscdp.M
 	if err != nil {
 		return nil, err
 	}
-	req := t.request(t.draft(stack.NOTIFY, n.at, n.cfg.Code), body, manscdpType)
-	add(req, "Event", "Catalog")
-	add(req, "Subscription-State", "active")
-	res, err := t.exchange(ctx, req)
+	res, err := t.deliver(ctx, n, func() *stack.Request {
+		req := t.request(t.draft(stack.NOTIFY, n.at, n.cfg.Code), body, manscdpType)
+		add(req, "Event", "Catalog")
+		add(req, "Subscription-State", "active")
+		return req
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -57,11 +57,13 @@ func (t *Transceiver) register(ctx context.Context, fx domain.Register) domain.A
 func (t *Transceiver) enroll(ctx context.Context, e *enrolment, n neighbour, fx domain.Register) (*stack.Response, error) {
 	credentials := ""
 	for try := 0; ; try++ {
-		req := t.enrolRequest(e, n, fx)
-		if credentials != "" {
-			add(req, "Authorization", credentials)
-		}
-		res, err := t.exchange(ctx, req)
+		res, err := t.deliver(ctx, n, func() *stack.Request {
+			req := t.enrolRequest(e, n, fx)
+			if credentials != "" {
+				add(req, "Authorization", credentials)
+			}
+			return req
+		})
 		if err != nil || res.StatusCode != 401 || try == 2 {
 			return res, err
 		}
@@ -69,8 +71,8 @@ func (t *Transceiver) enroll(ctx context.Context, e *enrolment, n neighbour, fx 
 		if c, err := parseDigest(challenge); try > 0 && (err != nil || !strings.EqualFold(c["stale"], "true")) {
 			return res, nil
 		}
-		uri := req.Recipient.String()
-		credentials, err = authorize(challenge, string(stack.REGISTER), uri, login{n.cfg.user(t.cfg.Self), n.cfg.Password})
+		uri := uriOf(n.cfg.Code, n.at.addr)
+		credentials, err = authorize(challenge, string(stack.REGISTER), uri.String(), login{n.cfg.user(t.cfg.Self), n.cfg.Password})
 		if err != nil {
 			return nil, err
 		}

@@ -51,7 +51,7 @@ func writeOffer(s session, e domain.Endpoint) []byte {
 	if s.kind == domain.Talk {
 		direction = "sendrecv"
 	}
-	return writeSDP(s, e, formats, direction, setup[e.Transport])
+	return writeSDP(s, e, side{formats, direction, setup[e.Transport]})
 }
 
 // writeAnswer writes the SDP of one who sends from e: the formats that it chose.
@@ -65,10 +65,17 @@ func writeAnswer(s session, e domain.Endpoint) []byte {
 	if s.kind == domain.Talk {
 		direction = "sendrecv"
 	}
-	return writeSDP(s, e, formats, direction, setup[e.Transport])
+	return writeSDP(s, e, side{formats, direction, setup[e.Transport]})
 }
 
-func writeSDP(s session, e domain.Endpoint, formats []domain.TrackInfo, direction, setup string) []byte {
+// A side is what tells an offer from an answer.
+type side struct {
+	formats   []domain.TrackInfo
+	direction string
+	setup     string
+}
+
+func writeSDP(s session, e domain.Endpoint, by side) []byte {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
 	family := "IP4"
@@ -84,13 +91,13 @@ func writeSDP(s session, e domain.Endpoint, formats []domain.TrackInfo, directio
 	}
 	line("c=IN %s %s", family, host)
 	line("t=%d %d", unix(s.span.From.Unix(), s.span), unix(s.span.To.Unix(), s.span))
-	writeMedium(line, e, formats, setup)
-	line("a=%s", direction)
-	for _, t := range formats {
+	writeMedium(line, e, by)
+	line("a=%s", by.direction)
+	for _, t := range by.formats {
 		writeFormat(line, t)
 	}
 	if e.Transport != domain.MediaUDP {
-		line("a=setup:%s", setup)
+		line("a=setup:%s", by.setup)
 		line("a=connection:new")
 	}
 	if s.speed > 1 {
@@ -117,10 +124,10 @@ func unix(seconds int64, span domain.Range) int64 {
 	return seconds
 }
 
-func writeMedium(line func(string, ...any), e domain.Endpoint, formats []domain.TrackInfo, setup string) {
-	numbers := make([]string, len(formats))
+func writeMedium(line func(string, ...any), e domain.Endpoint, by side) {
+	numbers := make([]string, len(by.formats))
 	media := "audio"
-	for i, t := range formats {
+	for i, t := range by.formats {
 		numbers[i] = strconv.Itoa(int(t.PayloadType))
 		if t.Name != "PCMA" && t.Name != "MPEG4-GENERIC" {
 			media = "video"
@@ -129,7 +136,7 @@ func writeMedium(line func(string, ...any), e domain.Endpoint, formats []domain.
 	protocol, port := "RTP/AVP", e.Port
 	if e.Transport != domain.MediaUDP {
 		protocol = "TCP/RTP/AVP"
-		if port == 0 && setup == "active" {
+		if port == 0 && by.setup == "active" {
 			port = 9 // RFC 4145: who connects has no port
 		}
 	}

@@ -63,6 +63,9 @@ func TestRealSocketsLeaveNothingBehind(t *testing.T) {
 		down.stop()
 		up.stop()
 		down.Answer(domain.RefuseInvite{Dialog: in.Dialog, Err: domain.ErrGone})
+		if a := down.answer(func(tag domain.Tag) domain.Effect { return domain.Probe{Tag: tag, Peer: upperRef()} }); a.Status != 0 {
+			t.Errorf("after the end: %+v", a)
+		}
 		settled(t, before)
 	})
 }
@@ -197,8 +200,8 @@ func TestHostileStreamsLoseTheConnection(t *testing.T) {
 	for name, text := range map[string]string{
 		"no SIP":          "GET / HTTP/1.1\r\n\r\n",
 		"huge body":       tcpText(rawRegister("Content-Length: 70000\r\n"), 1),
-		"endless header":  "MESSAGE sip:a@b SIP/2.0\r\nX: " + strings.Repeat("x", maxHead+10),
-		"endless line":    strings.Repeat("x", maxHead+10),
+		"endless header":  "MESSAGE sip:a@b SIP/2.0\r\nX: " + strings.Repeat("x", 2*maxHead),
+		"endless line":    strings.Repeat("x", 2*maxHead),
 		"length overflow": tcpText(rawRegister("Content-Length: 2147483647\r\n"), 1),
 	} {
 		t.Run(name, func(t *testing.T) {

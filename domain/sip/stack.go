@@ -110,7 +110,7 @@ func (t *Transceiver) bind() (*wires, error) {
 	w.tp = stack.NewTransportLayer(net.DefaultResolver, t.gate.parser, nil, stack.WithTransportLayerLogger(quiet),
 		stack.WithTransportLayerTransports(stack.TransportsConfig{TCP: &stack.TransportTCP{DialerCreate: neverDial}}))
 	w.tx = stack.NewTransactionLayer(w.tp, stack.WithTransactionLayerLogger(quiet),
-		stack.WithTransactionLayerTerminateOnConnClose(), stack.WithTransactionLayerUnhandledResponseHandler(t.stray))
+		stack.WithTransactionLayerUnhandledResponseHandler(t.stray))
 	w.tx.OnRequest(t.handle)
 	return w, nil
 }

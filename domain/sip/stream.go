@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	stack "github.com/emiago/sipgo/sip"
 )
 
 const (
@@ -60,6 +62,7 @@ func (s *streamGate) Read(b []byte) (int, error) {
 	for len(s.message) == 0 {
 		raw, err := s.frame()
 		if err != nil {
+			s.Close() // before anybody writes what could not be answered
 			return 0, err
 		}
 		if msg, ok := s.gate.admit(raw, s.visit); ok {
@@ -144,10 +147,8 @@ func (s *streamGate) idle() error {
 
 // Write queues one message.
 func (s *streamGate) Write(b []byte) (int, error) {
-	select {
-	case <-s.closed:
+	if !s.alive() {
 		return 0, net.ErrClosed
-	default:
 	}
 	if s.queued.Add(int64(len(b))) <= writeBytes {
 		select {
@@ -159,6 +160,25 @@ func (s *streamGate) Write(b []byte) (int, error) {
 	s.gate.counts.unsent.Add(1)
 	s.Close()
 	return 0, errStalled
+}
+
+// lost returns a channel that is closed when a transaction's connection is; nil over
+// UDP. sipgo has an option to end transactions then, but it may end one that has not
+// begun, with a panic.
+func lost(tx *stack.ClientTx) <-chan struct{} {
+	if tcp, ok := tx.Connection().(*stack.TCPConnection); ok {
+		return tcp.Conn.(*streamGate).closed
+	}
+	return nil
+}
+
+func (s *streamGate) alive() bool {
+	select {
+	case <-s.closed:
+		return false
+	default:
+		return true
+	}
 }
 
 // Close closes the connection; what is queued is lost.

@@ -234,9 +234,15 @@ func failed(tag domain.Tag, err error) domain.Answered {
 	return domain.Answered{Tag: tag, Reason: err.Error()}
 }
 
-// local returns the address that we tell peers towards to.
+// local returns the address that we tell peers towards to; before Run, the one that
+// is configured.
 func (t *Transceiver) local(to netip.AddrPort) netip.AddrPort {
-	at := t.wires.at
+	at := t.cfg.Listen
+	t.mu.Lock()
+	if t.wires != nil {
+		at = t.wires.at
+	}
+	t.mu.Unlock()
 	switch {
 	case t.cfg.Address.IsValid():
 		return netip.AddrPortFrom(t.cfg.Address, at.Port())
