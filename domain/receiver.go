@@ -49,10 +49,15 @@ type receiver struct {
 	since time.Time
 	at    time.Time // end of the state, by our patience
 	limit time.Time // when a picture must be there
-	sent  bool      // the lower has sent everything, maybe before the first picture
-	fault error     // how its media came to an end, while it has not said whether that was all
+	last  lastWord
 	users []user
 	alarm alarm
+}
+
+// A lastWord is what is known of the end of a receiver's media.
+type lastWord struct {
+	sent  bool  // the lower has sent everything, maybe before the first picture
+	fault error // how its media came to an end, while it has not said whether that was all
 }
 
 // What happens to a receiver.
@@ -111,7 +116,7 @@ func (r *receiver) judge(d *desk, ev any) (verdict, error) {
 	case rxBye:
 		return r.byed(d, ev.Reason)
 	case rxSentAll:
-		return r.sentAll(d)
+		return r.last.sentAll(d)
 	case rxDue:
 		return r.due(d)
 	case rxJoined:
@@ -196,7 +201,7 @@ func (r *receiver) picture(d *desk) (verdict, error) {
 		return noNews, nil
 	}
 	r.state, r.at = rxReady, time.Time{}
-	if r.sent {
+	if r.last.sent {
 		r.state, r.at = rxDraining, d.now.Add(drainTime)
 	}
 	return nowReady, nil
@@ -205,15 +210,15 @@ func (r *receiver) picture(d *desk) (verdict, error) {
 // ended is told that the leg is gone.
 func (r *receiver) ended(d *desk, err error) (verdict, error) {
 	was := r.state
-	if was == rxReady && r.stream.Kind != Live && !r.sent {
+	if was == rxReady && r.stream.Kind != Live && !r.last.sent {
 		// A lower that has sent a recording closes its connection first and says so
 		// next: only its word tells this end from a broken connection.
-		r.state, r.at, r.fault = rxUnsaid, d.now.Add(drainTime), err
+		r.state, r.at, r.last.fault = rxUnsaid, d.now.Add(drainTime), err
 		return noNews, nil
 	}
 	r.hangUp(d, "media ended")
 	switch {
-	case r.sent && was >= rxReady:
+	case r.last.sent && was >= rxReady:
 		err = nil
 	case err == nil && was < rxReady:
 		err = ErrMedia
@@ -253,11 +258,11 @@ func (r *receiver) sentAll(d *desk) (verdict, error) {
 	case rxReady:
 		r.state, r.at = rxDraining, d.now.Add(drainTime)
 	case rxUnsaid:
-		r.sent = true
+		r.last.sent = true
 		r.hangUp(d, "all received")
 		return nowOver, nil
 	case rxConnecting:
-		if !r.sent {
+		if !r.last.sent {
 			r.at = d.now.Add(min(drainTime, r.at.Sub(d.now)))
 		}
 	case rxLingering:
@@ -266,16 +271,16 @@ func (r *receiver) sentAll(d *desk) (verdict, error) {
 	default:
 		return noNews, nil
 	}
-	r.sent = true
+	r.last.sent = true
 	return noNews, nil
 }
 
 // unsaid is the error of media that ended without the lower's word that this was all.
 func (r *receiver) unsaid() error {
-	if r.fault == nil {
+	if r.last.fault == nil {
 		return &Refused{Level: r.peer.Code, Reason: "media ended, perhaps not all was sent"}
 	}
-	return fmt.Errorf("media of %s: %w", r.peer.Code, r.fault)
+	return fmt.Errorf("media of %s: %w", r.peer.Code, r.last.fault)
 }
 
 // drained ends the exchange, and leaves the leg to those who still read from it.

@@ -110,7 +110,7 @@ func receiverStep(t *testing.T, kind Kind, state rxState, e named) string {
 	if r.open() {
 		r.at = noon
 	}
-	r.sent = state == rxDraining || state == rxDrained
+	r.last.sent = state == rxDraining || state == rxDrained
 	if state > rxOpening {
 		r.tag = d.ask(rxWait{r})
 	}

@@ -36,18 +36,26 @@ func (x *index) loadMarked() error {
 	x.marked = nil
 	for _, ch := range x.channels() {
 		for _, m := range x.months {
-			for _, db := range m.parts {
-				err := eachRow(db, ch, 0, 1<<62, func(s Segment) bool {
-					deleted := s.Flags&segmentDeleted != 0
-					if deleted {
-						x.marked = append(x.marked, s)
-					}
-					return deleted
-				})
-				if err != nil && !errors.Is(err, ErrCorrupt) {
-					return err
-				}
+			if err := x.loadMarkedOf(ch, m); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+// loadMarkedOf finds those of one channel and month.
+func (x *index) loadMarkedOf(ch string, m *month) error {
+	for _, db := range m.parts {
+		err := eachRow(db, rowSpan{channel: ch, to: 1 << 62}, func(s Segment) bool {
+			deleted := s.Flags&segmentDeleted != 0
+			if deleted {
+				x.marked = append(x.marked, s)
+			}
+			return deleted
+		})
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			return err
 		}
 	}
 	return nil
@@ -79,7 +87,7 @@ func (x *index) oldest(name string, n int) ([]Segment, error) {
 	for _, ch := range x.channels() {
 		for _, db := range x.months[name].parts {
 			found := 0
-			err := eachRow(db, ch, 0, 1<<62, func(s Segment) bool {
+			err := eachRow(db, rowSpan{channel: ch, to: 1 << 62}, func(s Segment) bool {
 				if s.Flags&(SegmentOpen|segmentDeleted) == 0 {
 					out = append(out, s)
 					found++

@@ -209,7 +209,7 @@ func (x *index) each(channel string, from, to int64, f func(Segment) bool) error
 			continue
 		}
 		for _, db := range x.months[name].parts {
-			if err := eachRow(db, channel, from, to, visit); err != nil || stopped {
+			if err := eachRow(db, rowSpan{channel, from, to}, visit); err != nil || stopped {
 				return inMonth(name, err)
 			}
 		}
@@ -233,19 +233,26 @@ type monthError struct {
 func (e *monthError) Error() string { return "index of " + e.month + ": " + e.err.Error() }
 func (e *monthError) Unwrap() error { return e.err }
 
-func eachRow(db *bolt.DB, channel string, from, to int64, f func(Segment) bool) error {
+// A rowSpan is the rows of a channel that start in [from, to).
+type rowSpan struct {
+	channel  string
+	from, to int64
+}
+
+// eachRow calls f for the rows of in, in order, until it returns false.
+func eachRow(db *bolt.DB, in rowSpan, f func(Segment) bool) error {
 	return db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(rowsBucket).Bucket([]byte(channel))
+		b := tx.Bucket(rowsBucket).Bucket([]byte(in.channel))
 		if b == nil {
 			return nil
 		}
 		c := b.Cursor()
-		for k, v := c.Seek(rowKey(max(from, 0))); k != nil; k, v = c.Next() {
-			s, err := parseRow(channel, k, v)
+		for k, v := c.Seek(rowKey(max(in.from, 0))); k != nil; k, v = c.Next() {
+			s, err := parseRow(in.channel, k, v)
 			if err != nil {
 				return err
 			}
-			if s.Start >= to || !f(s) {
+			if s.Start >= in.to || !f(s) {
 				return nil
 			}
 		}

@@ -113,13 +113,19 @@ func (j *job) appendPayload(b []byte, r *media.Ring, tracks int) ([]byte, error)
 			if int(s.track) != t {
 				continue
 			}
-			for k := s.first; k < s.end; k++ {
-				p := &j.parts[k]
-				b = append(b, p.head[:p.n]...)
-				if b, err = r.CopyOut(b, p.g); err != nil {
-					return b, err
-				}
+			if b, err = appendParts(b, r, j.parts[s.first:s.end]); err != nil {
+				return b, err
 			}
+		}
+	}
+	return b, nil
+}
+
+func appendParts(b []byte, r *media.Ring, parts []part) (_ []byte, err error) {
+	for i := range parts {
+		b = append(b, parts[i].head[:parts[i].n]...)
+		if b, err = r.CopyOut(b, parts[i].g); err != nil {
+			return b, err
 		}
 	}
 	return b, nil
