@@ -116,7 +116,7 @@ func (r *receiver) judge(d *desk, ev any) (verdict, error) {
 	case rxBye:
 		return r.byed(d, ev.Reason)
 	case rxSentAll:
-		return r.last.sentAll(d)
+		return r.sentAll(d)
 	case rxDue:
 		return r.due(d)
 	case rxJoined:
