@@ -1,5 +1,0 @@
-//go:build !race
-
-package manscdp
-
-func raceEnabled() bool { return false }
