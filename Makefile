@@ -77,9 +77,9 @@ STATICCHECK = .tools/staticcheck-$(STATICCHECK_VERSION)-$(shell $(GO) env GOVERS
 lint: $(STATICCHECK) ## gofmt, go vet, staticcheck and shellcheck
 	@bad=$$($(GOFMT) -l $(GOFILES)); test -z "$$bad" || { echo "not gofmt'ed (make fmt):" >&2; echo "$$bad" >&2; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./cmd/...
+	$(GO) vet -tags e2e ./cmd/... ./storage
 	$(STATICCHECK) ./...
-	$(STATICCHECK) -tags e2e ./cmd/...
+	$(STATICCHECK) -tags e2e ./cmd/... ./storage
 	@.ci/packages shellcheck
 	shellcheck .ci/run .ci/packages .ci/dist-verify
 
@@ -119,6 +119,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 e2e: ## the gateway against real peers (installs ffmpeg, tshark, GStreamer and VLC when missing)
 	@.ci/packages e2e
 	$(GO) test -tags e2e -count=1 -v -timeout 10m ./cmd/internal/e2e/...
+	$(GO) test -tags e2e -count=1 -run TestPlayersOpenSegments -timeout 5m ./storage
 
 .PHONY: bench
 bench: ## measure the promises of docs/promises.md on this machine

@@ -1,3 +1,5 @@
+//go:build e2e
+
 package storage
 
 import (
@@ -33,7 +35,7 @@ type clipFrame struct {
 func encode(t *testing.T, video, audio string) clip {
 	t.Helper()
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		t.Skip("no ffmpeg here")
+		t.Fatal("ffmpeg is needed: .ci/packages e2e")
 	}
 	name := filepath.Join(t.TempDir(), "clip.mp4")
 	args := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=6", "-f", "lavfi", "-i", "sine=d=6:r=8000",
@@ -43,7 +45,7 @@ func encode(t *testing.T, video, audio string) clip {
 		args = slices.Insert(args, len(args)-1, "-an")
 	}
 	if out, err := exec.Command("ffmpeg", args...).CombinedOutput(); err != nil {
-		t.Skipf("ffmpeg cannot make %s: %s", video, out)
+		t.Fatalf("ffmpeg cannot make %s: %s", video, out)
 	}
 	c := readClip(t, name)
 	if audio != "aac" {
