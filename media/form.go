@@ -188,7 +188,7 @@ func (s *Stream) expire(now time.Time) (next time.Time) {
 				next = earlier(next, due)
 			}
 		}
-		if f.open.active {
+		if f.open.active && !s.awaitsPicture(f) {
 			due := s.clock.epoch.Add(f.open.last.Duration() + f.patience())
 			if !due.After(now) {
 				s.closeUnit(f, endedByWait)
@@ -198,6 +198,13 @@ func (s *Stream) expire(now time.Time) (next time.Time) {
 		}
 	}
 	return next
+}
+
+// awaitsPicture reports whether the open unit of f holds only what comes before a
+// picture (parameter sets): some encoders send the picture itself later, with the
+// same timestamp.
+func (s *Stream) awaitsPicture(f *flow) bool {
+	return s.form.carriage == CarriageRTP && f.codec.Video() && f.open.hint.set && !f.open.hint.slice
 }
 
 // earlier returns the earlier of two instants, of which the zero one is never.

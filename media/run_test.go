@@ -340,3 +340,22 @@ func TestTrackThatShowsLaterKeepsWhatIsHeld(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// Some encoders send the parameter sets at once and the picture they belong to,
+// with the same timestamp, when it is coded.
+func TestParameterSetsWaitForTheirPicture(t *testing.T) {
+	perform(t, media.StreamConfig{}, func(w *show) {
+		sink := &mediatest.Sink{}
+		w.attach(sink)
+		sets := mediatest.Parameters(media.H264)
+		w.src.Push(0, w.p.Packet(0, false, sets[0]), w.p.Packet(0, false, sets[1]))
+		time.Sleep(2 * time.Second)
+		w.src.Push(0, w.p.Packet(0, true, mediatest.Slice(media.H264, true, 100, 1)))
+		w.ts = 3600
+		w.play(3)
+		samples, _ := sink.Samples()
+		if len(samples) == 0 || len(samples[0].NALs) != 3 || samples[0].DTS != samples[0].PTS {
+			t.Fatalf("first of %d: %+v", len(samples), samples[:min(1, len(samples))])
+		}
+	})
+}

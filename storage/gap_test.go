@@ -321,3 +321,33 @@ func TestWallClockSteps(t *testing.T) {
 		t.Errorf("gaps %+v, %v, want one of the clock's", gaps, err)
 	}
 }
+
+// TestHoleIsNotHiddenBySoundThatComesFirst: a source that comes back within the
+// time of silence sends sound before its first picture.
+func TestHoleIsNotHiddenBySoundThatComesFirst(t *testing.T) {
+	r := newRig(t)
+	start := noon()
+	sound := media.Track{Codec: media.G711A, ClockRate: 8000, Channels: 1}
+	f := r.feed(RecorderConfig{Channel: "cam"}, start, videoTrack(media.H264), sound)
+	f.run(250, 25)
+	f.now = f.now.Add(2 * time.Second)
+	f.stream.Flush(f.now) // what was gathered goes to disk: the fragment that follows begins with sound
+	f.now = f.now.Add(3 * time.Second)
+	f.stream.Adopt(media.Opened{Carriage: media.CarriageFrames, Tracks: f.tracks}, f.now)
+	f.dts = 77
+	for range 5 {
+		f.push(media.Frame{Track: 1, PTS: f.dts, DTS: f.dts, Wall: f.now.UnixNano()}, make([]byte, 320))
+		f.tick(f.step)
+	}
+	f.run(250, 25)
+	f.end()
+	r.settle()
+	recs, err := r.vol.Recordings(t.Context(), "cam", start, start.Add(time.Hour))
+	if err != nil || len(recs) != 2 || recs[0].End.After(start.Add(11*time.Second)) || recs[1].Start.Before(start.Add(14*time.Second)) {
+		t.Fatalf("%+v, %v", recs, err)
+	}
+	gaps, err := r.vol.Gaps(t.Context(), "cam", start, start.Add(20*time.Second))
+	if err != nil || len(gaps) != 1 || gaps[0].Cause != CauseEncoder {
+		t.Errorf("%+v, %v", gaps, err)
+	}
+}

@@ -8,10 +8,10 @@ import (
 
 // take records one access unit, or decides not to.
 func (r *Recorder) take(u *media.Unit, au *media.AccessUnit, now time.Time) {
-	if int(au.Track) >= len(r.tracks.index) || r.tracks.index[au.Track] < 0 || r.tracks.wait {
+	track := r.tracks.of(au.Track)
+	if track < 0 || r.tracks.wait {
 		return
 	}
-	track := int(r.tracks.index[au.Track])
 	primary := track == r.tracks.primary
 	if primary {
 		r.cutBefore(u, au, now)
@@ -209,6 +209,12 @@ func (r *Recorder) hasPrimary(j *job) bool {
 func (r *Recorder) addOther(au *media.AccessUnit, track int) {
 	j := r.job()
 	if j == nil {
+		return
+	}
+	if au.Flags&media.UnitDiscontinuity != 0 && au.DTS > r.run.last+maxJump {
+		// The source came back, and its sound before its pictures: what is between is
+		// a hole, and no sample of before lasts until now.
+		r.stop(CauseEncoder)
 		return
 	}
 	for i := len(j.samples) - 1; i >= 0; i-- { // its predecessor now has a duration

@@ -200,19 +200,19 @@ func (t *Transceiver) stray(res *stack.Response) {
 	}
 }
 
-// bye ends a dialog, whoever began it. It is entered at once: what the peer
-// says after it is of no dialog.
+// bye ends a dialog, whoever began it, at once. Until the peer has answered, the
+// dialog is still found, so that its own BYE, crossing ours, gets a 200.
 func (t *Transceiver) bye(fx domain.Bye) func(context.Context) domain.Answered {
 	c := t.calls.get(fx.Dialog)
 	if c == nil {
 		return func(context.Context) domain.Answered { return gone(fx.Tag) }
 	}
 	was := c.end()
-	t.calls.leave(c)
 	if was == callAsked && c.out != nil { // its 200 may still come
 		c.out.once.Do(func() { close(c.out.cancel) })
 	}
 	return func(ctx context.Context) domain.Answered {
+		defer t.calls.leave(c)
 		switch {
 		case was == callAsked && c.in != nil:
 			t.refuse(c.in.r, 480, fx.Reason)
