@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,7 +175,7 @@ func (cs *cameras) startMissing(ctx context.Context, wg *sync.WaitGroup) {
 func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 	c := cs.camera(code)
 	if cs.record == nil || !cs.records(c) {
-		<-ctx.Done()
+		cs.watchOver(ctx, code)
 		return nil
 	}
 	s, release, err := cs.live(code, 0)
@@ -203,6 +204,44 @@ func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 		s.Detach(watched)
 		return nil
 	}
+}
+
+// watchOver keeps looking whether an encoder that is not recorded answers.
+func (cs *cameras) watchOver(ctx context.Context, code domain.Code) {
+	tick := time.NewTicker(cs.file.Discovery.Every)
+	defer tick.Stop()
+	for {
+		if cs.answers(ctx, cs.camera(code)) {
+			cs.update(code, func(s *service) { s.seen = time.Now() })
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// answers reports whether an encoder takes connections at its address.
+func (cs *cameras) answers(ctx context.Context, c camera) bool {
+	address, port := c.Address, "80"
+	if c.RTSP != "" {
+		address, port = c.RTSP, "554"
+	}
+	host := hostOf(address)
+	if host == "" {
+		return false
+	}
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		host = net.JoinHostPort(host, port)
+	}
+	d := net.Dialer{Timeout: 3 * time.Second}
+	conn, err := d.DialContext(ctx, "tcp", host)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 // A recording is a recorder, and when the volume it records on is closed.
@@ -417,6 +456,9 @@ func (cs *cameras) items() []domain.Item {
 				it.Status = domain.StatusOn
 			}
 			it.Streams = max(1, s.streams)
+			if c.SubRTSP != "" {
+				it.Streams = 2
+			}
 		}
 		items = append(items, it)
 	}

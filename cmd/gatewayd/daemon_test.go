@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"districtgateway/cmd/internal/api"
+	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
@@ -163,6 +164,22 @@ func TestElementaryIsNotAgreedUnlessEveryTrackCanBe(t *testing.T) {
 	for _, infos := range [][]domain.TrackInfo{nil, {{Name: "VP8", ClockRate: 90000}}, {{Name: "H264"}}} {
 		if _, err := tracksOf(infos); err == nil {
 			t.Errorf("%v was accepted", infos)
+		}
+	}
+}
+
+func TestEmptyShareSharesNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		share []string
+		want  []domain.Code
+	}{
+		"absent": {nil, nil},
+		"empty":  {[]string{}, []domain.Code{}},
+		"some":   {[]string{string(camera1)}, []domain.Code{camera1}},
+	} {
+		got := domainPeers(config.File{Uppers: []config.Upper{{Share: tc.share}}})[0].Share
+		if d := cmp.Diff(tc.want, got); d != "" {
+			t.Errorf("%s: %s", name, d)
 		}
 	}
 }

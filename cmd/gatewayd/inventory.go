@@ -72,8 +72,8 @@ func bareIdentity(s string) string {
 	return s
 }
 
-// find returns the camera of an encoder: by its identity or, if it has none on
-// record yet, by the address it was entered with.
+// find returns the camera of an encoder: by its identity or, where either side has
+// none (not seen yet, or entered by address), by its address.
 func (v *inventory) find(identity, address string) *camera {
 	for _, c := range v.list() {
 		if sameIdentity(identity, c.Identity) {
@@ -81,7 +81,7 @@ func (v *inventory) find(identity, address string) *camera {
 		}
 	}
 	for _, c := range v.list() {
-		if c.Identity == "" && c.Address != "" && sameHost(c.Address, address) {
+		if (c.Identity == "" || identity == "") && c.Address != "" && sameHost(c.Address, address) {
 			return c
 		}
 	}

@@ -39,6 +39,7 @@ func TestEncoderIsFoundAgainAtAnotherAddress(t *testing.T) {
 		"serial":                       {"serial:Acme/S-77", "http://10.9.9.9/x", channel("02")},
 		"stranger":                     {"mac:aa:aa:aa:aa:aa:aa", "http://10.9.9.9/x", ""},
 		"stranger at a known place":    {"mac:aa:aa:aa:aa:aa:aa", "http://10.0.0.5/x", ""},
+		"entered by its address":       {"", "10.0.0.5", channel("01")},
 		"nothing is nobody's identity": {"", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -186,15 +186,37 @@ func (vs *volumes) Find(e domain.FindRecords) {
 	vs.finds.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), findWithin)
 		defer cancel()
-		list, err := vs.recordings(ctx, e.Channel, e.Range)
-		records := make([]domain.Recording, len(list))
-		for i, r := range list {
-			records[i] = domain.Recording{
-				Channel: e.Channel, Range: domain.Range{From: r.Start, To: r.End}, Bytes: r.Bytes, Kind: recordKind(r.Kind),
+		var records []domain.Recording
+		var errs []error
+		for _, channel := range vs.channels(e.Channel) {
+			list, err := vs.recordings(ctx, channel, e.Range)
+			errs = append(errs, err)
+			for _, r := range list {
+				records = append(records, domain.Recording{
+					Channel: channel, Range: domain.Range{From: r.Start, To: r.End}, Bytes: r.Bytes, Kind: recordKind(r.Kind),
+				})
 			}
 		}
-		vs.post(domain.RecordsRead{Tag: e.Tag, Records: records, Err: err})
+		vs.post(domain.RecordsRead{Tag: e.Tag, Records: records, Err: errors.Join(errs...)})
 	})
+}
+
+// channels returns the channels that a query for code is about: for our own id,
+// everything recorded here.
+func (vs *volumes) channels(code domain.Code) []domain.Code {
+	if code != vs.owner {
+		return []domain.Code{code}
+	}
+	var all []domain.Code
+	for _, v := range vs.all() {
+		for _, name := range v.Channels() {
+			if c := domain.Code(name); !slices.Contains(all, c) {
+				all = append(all, c)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func recordKind(k storage.Kind) domain.RecordKind {

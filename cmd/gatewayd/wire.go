@@ -169,8 +169,11 @@ func domainPeers(f config.File) []domain.PeerConfig {
 			Code: domain.Code(u.ID), Role: domain.Upper, Name: u.Name, Address: u.Address, Transport: u.Transport,
 			RegisterEvery: u.RegisterEvery, RetryEvery: u.RetryEvery, KeepaliveEvery: u.KeepaliveEvery, KeepaliveMiss: u.KeepaliveMiss,
 		}
-		for _, c := range u.Share {
-			p.Share = append(p.Share, domain.Code(c))
+		if u.Share != nil { // an empty list shares nothing
+			p.Share = make([]domain.Code, len(u.Share))
+			for i, c := range u.Share {
+				p.Share[i] = domain.Code(c)
+			}
 		}
 		peers = append(peers, p)
 	}
