@@ -55,16 +55,6 @@ type Recorder struct {
 	disable atomic.Bool
 }
 
-// A trackMap says which of the stream's tracks are recorded.
-type trackMap struct {
-	version uint32
-	known   bool
-	index   [16]int8 // stream's track → recorded track; -1: not recorded
-	tracks  []media.Track
-	primary int
-	wait    bool // there is a video track whose parameters are not known yet
-}
-
 // running is the state of the segment being recorded.
 type running struct {
 	on       bool
@@ -205,33 +195,11 @@ func (r *Recorder) Close(cause error) {
 // setTracks takes over the stream's tracks; recording goes on in a new segment if
 // they are not the same.
 func (r *Recorder) setTracks(tracks []media.Track, version uint32) {
-	r.tracks.version, r.tracks.known = version, true
-	var rec []media.Track
-	wait := false
-	for i := range r.tracks.index {
-		r.tracks.index[i] = -1
-	}
-	for i := range min(len(tracks), len(r.tracks.index)) {
-		t := &tracks[i]
-		if !recordable(t) {
-			wait = wait || t.Codec.Video()
-			continue
-		}
-		if len(rec) < maxTracks {
-			r.tracks.index[i] = int8(len(rec))
-			rec = append(rec, *t)
-		}
-	}
-	r.tracks.wait = wait
-	if !slices.EqualFunc(rec, r.tracks.tracks, sameTrack) {
+	next := chooseTracks(tracks, version)
+	if !slices.EqualFunc(next.tracks, r.tracks.tracks, sameTrack) {
 		r.stop(CauseEncoder)
-		r.tracks.tracks, r.tracks.primary = rec, primaryTrack(rec)
 	}
-}
-
-func sameTrack(a, b media.Track) bool {
-	return a.Codec == b.Codec && a.ClockRate == b.ClockRate && a.Channels == b.Channels &&
-		slices.EqualFunc(a.Parameters, b.Parameters, slices.Equal)
+	r.tracks = next
 }
 
 // checkDisk notices that the disk gave up the present segment.

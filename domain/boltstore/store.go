@@ -2,10 +2,10 @@
 // lower domains that are registered, their catalogues, and the encoders with the
 // codes they were given. It is the [domain.Store] of the daemon.
 //
-// One small bbolt file holds a bucket for each. Values are JSON, each with the
-// version of its form, so that a newer program reads what an older one wrote.
-// What is saved is committed in batches by Run, since a commit costs some 20 kB
-// of writing to flash whatever its size.
+// One small bbolt file holds a bucket for each, and the version of its layout.
+// Values are JSON, so that a newer program reads what an older one wrote. What is
+// saved is committed in batches by Run, since a commit costs some 25 kB of writing
+// to flash whatever its size.
 package boltstore
 
 import (
@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"districtgateway/domain"
 )
@@ -55,6 +54,7 @@ type Store struct {
 	cfg Config
 	db  *bbolt.DB
 
+	writing sync.Mutex // held while committing
 	mu      sync.Mutex
 	pending map[string]change // by bucket and key: the newest change only
 	kick    chan struct{}
@@ -75,7 +75,7 @@ func Open(cfg Config) (*Store, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	db, err := open(cfg.Path)
-	if err != nil && !errors.Is(err, ErrNewer) && !errors.Is(err, ErrLocked) && !errors.Is(err, os.ErrPermission) {
+	if errors.Is(err, errDamaged) {
 		aside := cfg.Path + ".damaged-" + time.Now().UTC().Format("20060102T150405")
 		if renamed := os.Rename(cfg.Path, aside); renamed != nil {
 			return nil, errors.Join(err, renamed)
@@ -89,16 +89,21 @@ func Open(cfg Config) (*Store, error) {
 	return &Store{cfg: cfg, db: db, pending: map[string]change{}, kick: make(chan struct{}, 1)}, nil
 }
 
+// options open a file. The list of free pages is kept in it: where it is not, bbolt
+// works it out when it opens the file, on a goroutine of its own, of which a panic
+// about damage ends the process.
+func options() *bbolt.Options { return &bbolt.Options{Timeout: time.Second} }
+
 func open(path string) (*bbolt.DB, error) {
 	if err := create(path); err != nil {
 		return nil, err
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, ErrLocked
-	}
-	if err != nil {
+	if err := verify(path); err != nil {
 		return nil, err
+	}
+	db, err := bbolt.Open(path, 0o600, options())
+	if err != nil {
+		return nil, known(err)
 	}
 	if err := db.Update(prepare); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -116,7 +121,7 @@ func create(path string) error {
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	db, err := bbolt.Open(tmp, 0o600, &bbolt.Options{Timeout: time.Second, NoFreelistSync: true})
+	db, err := bbolt.Open(tmp, 0o600, options())
 	if err != nil {
 		return err
 	}
@@ -156,8 +161,10 @@ func prepare(tx *bbolt.Tx) error {
 }
 
 // Run commits what is saved until ctx ends, then commits the rest and closes the
-// file. A commit that fails is tried again: the change is kept, and said.
+// file. A commit that fails is tried again, less and less often: the change is
+// kept, and said.
 func (s *Store) Run(ctx context.Context) error {
+	linger := s.cfg.Linger
 	for {
 		select {
 		case <-s.kick:
@@ -165,18 +172,26 @@ func (s *Store) Run(ctx context.Context) error {
 			return errors.Join(s.commit(), s.db.Close())
 		}
 		select {
-		case <-time.After(s.cfg.Linger):
+		case <-time.After(linger):
 		case <-ctx.Done():
 		}
 		if err := s.commit(); err != nil {
-			s.cfg.Log.Error("state not saved, kept for another try", "err", err)
+			linger = min(2*linger, longestLinger)
+			s.cfg.Log.Error("state not saved, kept for another try", "err", err, "retry", linger)
 			s.signal()
+			continue
 		}
+		linger = s.cfg.Linger
 	}
 }
 
+// longestLinger bounds the pause before a commit that failed is tried again.
+const longestLinger = 30 * time.Second
+
 // commit writes all pending changes in one transaction.
 func (s *Store) commit() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	s.mu.Lock()
 	changes := s.pending
 	s.pending = map[string]change{}
@@ -186,8 +201,8 @@ func (s *Store) commit() error {
 	}
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		for _, c := range changes {
-			if err := c.apply(tx.Bucket(c.bucket)); err != nil {
-				return err
+			if err := c.apply(tx.Bucket(c.bucket)); err != nil { // of the change, not of the file
+				s.cfg.Log.Error("state cannot be written", "key", string(c.key), "err", err)
 			}
 		}
 		return nil
@@ -260,6 +275,9 @@ func linkKey(peer domain.Code, role domain.Role) string { return string(peer) + 
 // Load returns what was saved; see [domain.Store]. A record that cannot be read
 // is left out, and said.
 func (s *Store) Load(context.Context) (domain.State, error) {
+	if err := s.commit(); err != nil {
+		return domain.State{}, err
+	}
 	state := domain.State{Catalogs: map[domain.Code][]domain.Item{}}
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		return errors.Join(
@@ -291,6 +309,9 @@ func (s *Store) ForgetEncoder(code domain.Code) { s.put(bucketEncoders, string(c
 
 // LoadEncoders calls f for each encoder kept.
 func LoadEncoders[T any](s *Store, f func(code domain.Code, v T)) error {
+	if err := s.commit(); err != nil {
+		return err
+	}
 	return s.db.View(func(tx *bbolt.Tx) error {
 		return each(s, tx.Bucket(bucketEncoders), func(k string, v T) { f(domain.Code(k), v) })
 	})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 )
 
@@ -35,8 +36,7 @@ func (p Program) path() (string, error) {
 // A Process is a started program.
 type Process struct {
 	cmd  *exec.Cmd
-	done chan struct{}
-	err  error // valid once done is closed
+	wait func() error
 }
 
 // Start starts p with the given arguments. Its standard error is ours, its
@@ -54,19 +54,13 @@ func Start(p Program, args []string, files []*os.File) (*Process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p, err)
 	}
-	proc := &Process{cmd: cmd, done: make(chan struct{})}
-	go func() {
-		proc.err = cmd.Wait()
-		close(proc.done)
-	}()
-	return proc, nil
+	return &Process{cmd: cmd, wait: sync.OnceValue(cmd.Wait)}, nil
 }
 
-// Wait returns when the process has ended: nil if it ended with status 0.
-func (p *Process) Wait() error {
-	<-p.done
-	return p.err
-}
+// Wait returns when the process has ended: nil if it ended with status 0. It must
+// be called at least once, or what is left of the process stays with the system.
+// Any goroutine, any number of times.
+func (p *Process) Wait() error { return p.wait() }
 
 // Kill ends the process at once. Any goroutine, any number of times.
 func (p *Process) Kill() { _ = p.cmd.Process.Kill() } // fails only if it has ended

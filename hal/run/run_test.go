@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,6 +16,9 @@ func TestMain(m *testing.M) {
 		_, err := io.WriteString(f, os.Args[2])
 		if err != nil || f.Close() != nil {
 			os.Exit(2)
+		}
+		if os.Args[2] == "fail" {
+			os.Exit(3)
 		}
 		if os.Args[2] == "stay" {
 			select {}
@@ -64,5 +68,22 @@ func TestKillEndsIt(t *testing.T) {
 func TestOnlyListedProgramsStart(t *testing.T) {
 	if _, err := Start("/bin/sh", nil, nil); !errors.Is(err, ErrUnknown) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestEveryWaiterIsToldHowItEnded(t *testing.T) {
+	p, _ := start(t, "fail")
+	errs := make(chan error)
+	for range 3 {
+		go func() { errs <- p.Wait() }()
+	}
+	for range 3 {
+		var ended *exec.ExitError
+		if err := <-errs; !errors.As(err, &ended) || ended.ExitCode() != 3 {
+			t.Errorf("got %v", err)
+		}
+	}
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d", p.PID())); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something of the process is left: %v", err)
 	}
 }

@@ -11,15 +11,19 @@ import (
 // flows sorts RTP packets to the flows of a stream and judges whether media is
 // alive.
 type flows struct {
-	ssrc    uint32 // what the sender announced, or was adopted; 0: any
-	adopted bool   // ssrc is not what was announced
-	byPT    [128]int8
-	count   int // elementary flows; 0: program stream
+	lanes []lane // plain RTP: one for each track; program stream: one
+	byPT  [128]int8
+	plain bool // plain RTP rather than program stream
 
-	begun  time.Time // first Receive
-	last   time.Time // last packet that counted
-	strays uint64    // packets of other SSRCs since the last one that counted
-	first  uint32    // their SSRC
+	begun time.Time // first Receive
+	last  time.Time // last packet that counted
+}
+
+// A lane is one flow and the SSRC it is known by.
+type lane struct {
+	ssrc   uint32 // what the sender announced, or was adopted; 0: the first to come
+	strays uint64 // packets of other SSRCs since the last one that counted
+	first  uint32 // their SSRC
 }
 
 // strayPatience is how many packets of one unannounced SSRC, none of the
@@ -28,56 +32,66 @@ type flows struct {
 const strayPatience = 32
 
 func newFlows(remote Remote) *flows {
-	f := &flows{ssrc: remote.SSRC, count: len(remote.Tracks)}
+	f := &flows{plain: len(remote.Tracks) > 0, lanes: make([]lane, max(len(remote.Tracks), 1))}
 	for i := range f.byPT {
 		f.byPT[i] = -1
 	}
 	for i, t := range remote.Tracks {
 		f.byPT[t.PayloadType&0x7f] = int8(i)
 	}
+	for i := range f.lanes {
+		if remote.SSRC != 0 {
+			f.lanes[i].ssrc = remote.SSRC + uint32(i) // one SSRC a flow, in a row
+		}
+	}
 	return f
 }
 
-func (f *flows) elementary() bool { return f.count > 0 }
-
-// push gives one packet to the stream if it belongs to it.
-func (f *flows) push(s *media.Stream, g media.Range, now time.Time) {
+// push gives one packet to the stream. It reports whether it was the stream's.
+func (f *flows) push(s *media.Stream, g media.Range, now time.Time) bool {
 	p := s.Ring().Bytes(g)
-	if len(p) < 12 || p[0]>>6 != 2 {
-		return // not RTP: strangers, STUN, keepalives of middleboxes
+	if !isRTP(p) {
+		return false // strangers, STUN, keepalives of middleboxes
 	}
 	pt := p[1] & 0x7f
 	if pt >= 72 && pt <= 76 {
-		return // RTCP (RFC 5761 §4)
+		return false // RTCP (RFC 5761 §4)
 	}
 	flow := 0
-	if f.elementary() {
+	if f.plain {
 		if flow = int(f.byPT[pt]); flow < 0 {
-			return
+			return false
 		}
-	} else if pt != PayloadPS && pt < 96 {
-		return // audio beside the program stream (quirk 49) is not carried
+	} else if pt < PayloadPS {
+		return false // audio beside the program stream (quirk 49) is not carried
 	}
-	if !f.belongs(binary.BigEndian.Uint32(p[8:])) {
-		return
+	if !f.lanes[flow].belongs(binary.BigEndian.Uint32(p[8:])) {
+		return false
 	}
 	f.last = now
 	_ = s.PushRTP(flow, g, now) // malformed: dropped, and counted by the stream
+	return true
 }
 
-// belongs decides by SSRC whether a packet is the stream's.
-func (f *flows) belongs(ssrc uint32) bool {
-	if f.ssrc == 0 || ssrc-f.ssrc < uint32(max(f.count, 1)) { // elementary: one SSRC a flow, in a row
-		f.strays = 0
+// isRTP reports whether p can be an RTP packet (RFC 3550 §5.1).
+func isRTP(p []byte) bool { return len(p) >= 12 && p[0]>>6 == 2 }
+
+// belongs decides by SSRC whether a packet is the lane's.
+func (l *lane) belongs(ssrc uint32) bool {
+	if l.ssrc == 0 {
+		l.ssrc = ssrc
+	}
+	if ssrc == l.ssrc {
+		l.strays = 0
 		return true
 	}
-	if ssrc != f.first {
-		f.first, f.strays = ssrc, 0
+	if ssrc != l.first {
+		l.first, l.strays = ssrc, 0
 	}
-	if f.strays++; f.strays < strayPatience {
+	if l.strays++; l.strays < strayPatience {
 		return false
 	}
-	f.ssrc, f.adopted, f.strays = ssrc, true, 0
+	l.ssrc, l.strays = ssrc, 0
 	return true
 }
 

@@ -2,59 +2,134 @@ package relay
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 
 	"districtgateway/media"
 	"districtgateway/media/ps"
 )
 
-const rtpHeader = 12
+const (
+	rtpHeader = 12
+	// maxPayload is the payload of one RTP packet: with RTP, UDP and IP headers it
+	// stays clear of an Ethernet frame's 1500 bytes, tunnels included. What came in
+	// longer packets is cut only if they do not fit an Ethernet frame.
+	maxPayload = 1400
+	maxForward = 1440
+)
 
 // A packer turns the units of a stream into the RTP packets of one session.
+// Timestamps are the stream's own time, which goes on when its source is
+// replaced; sequence numbers go on over units that were skipped.
 type packer struct {
 	ssrc   uint32
 	tracks []media.Track // agreed payload types (plain RTP); empty: program stream
 	seq    []uint16      // next sequence number of each flow
 
 	muxer   *ps.Muxer
-	version uint32 // Stream.TrackVersion the muxer knows
+	version uint32 // Stream.TrackVersion that muxer, or agreed, is about
+	agreed  bool   // the stream is what was agreed on (plain RTP)
 	images  []ps.Image
 	spans   []ps.Span
 
-	packets, size int // of the unit being packed
+	packets, size int // of the unit packed last; size is of the payload
 }
 
-// pack writes unit n of st to out. It returns how many packets, and how many
-// bytes of payload, that were.
-func (p *packer) pack(st *media.Stream, n uint64, out writer) (packets, size int) {
+// newPacker makes a packer. Sequence numbers begin anywhere (RFC 3550 §5.1).
+func newPacker(cfg SenderConfig) packer {
+	p := packer{ssrc: cfg.SSRC, tracks: cfg.Tracks, seq: make([]uint16, max(len(cfg.Tracks), 1))}
+	for i := range p.seq {
+		p.seq[i] = uint16(rand.Uint32())
+	}
+	return p
+}
+
+// pack writes unit n of st to out. The error is [ErrChanged].
+func (p *packer) pack(st *media.Stream, n uint64, out writer) error {
 	p.packets, p.size = 0, 0
 	u := st.Unit(n)
-	switch c := st.Carriage(); {
-	case len(p.tracks) == 0 && c != media.CarriagePS:
+	switch {
+	case len(p.tracks) > 0:
+		if err := p.check(st); err != nil {
+			return err
+		}
+		if int(u.Flow) < len(p.tracks) {
+			t := p.tracks[u.Flow]
+			p.forward(st, u, stamp{flow: u.Flow, pt: t.PayloadType, ts: rtpTime(u.PTS, t.ClockRate)}, out)
+		}
+	case st.Carriage() == media.CarriagePS:
+		p.forward(st, u, stamp{pt: PayloadPS, ts: uint32(u.PTS)}, out)
+	default:
 		p.multiplex(st, n, out)
-	case len(p.tracks) == 0:
-		p.forward(st, u, track{pt: PayloadPS}, out)
-	case c == media.CarriageRTP && int(u.Flow) < len(p.tracks):
-		p.forward(st, u, track{flow: u.Flow, pt: p.tracks[u.Flow].PayloadType}, out)
 	}
-	return p.packets, p.size
+	return nil
 }
 
-// A track is where packets of one flow go.
-type track struct {
+// check makes sure that the stream is still what was agreed on: a coding that the
+// receiver does not expect is worse than none.
+func (p *packer) check(st *media.Stream) error {
+	if p.agreed && p.version == st.TrackVersion() {
+		return nil
+	}
+	tracks := st.Tracks()
+	same := st.Carriage() == media.CarriageRTP && len(tracks) >= len(p.tracks)
+	for i := 0; same && i < len(p.tracks); i++ {
+		same = tracks[i].Codec == p.tracks[i].Codec && tracks[i].ClockRate == p.tracks[i].ClockRate
+	}
+	if !same {
+		return ErrChanged
+	}
+	p.agreed, p.version = true, st.TrackVersion()
+	return nil
+}
+
+// rtpTime returns t in units of a flow's clock.
+func rtpTime(t media.Ticks, rate int) uint32 {
+	if rate == media.TicksPerSecond {
+		return uint32(t)
+	}
+	seconds, rest := int64(t)/media.TicksPerSecond, int64(t)%media.TicksPerSecond
+	return uint32(seconds*int64(rate) + (rest*int64(rate)+media.TicksPerSecond/2)/media.TicksPerSecond)
+}
+
+// unsend takes back the last n packets of a flow, which were not sent. If others of
+// the same picture were, one number stays free for them: the receiver must see
+// that something is missing.
+func (p *packer) unsend(flow uint8, n int, begun bool) {
+	if int(flow) >= len(p.seq) {
+		flow = 0 // program stream: whatever the stream's flows are
+	}
+	if n > 0 && begun {
+		n--
+	}
+	p.seq[flow] -= uint16(n)
+}
+
+// A stamp is what the packets of one picture have in common.
+type stamp struct {
 	flow uint8
 	pt   uint8
+	ts   uint32
 }
 
-// forward sends a unit's packets as they came, under new RTP headers.
-func (p *packer) forward(st *media.Stream, u media.Unit, t track, out writer) {
+// forward sends a unit's packets as they came, under new RTP headers. Program
+// stream is bytes: those of packets too long for the way are cut.
+func (p *packer) forward(st *media.Stream, u media.Unit, t stamp, out writer) {
 	ring := st.Ring()
 	for i := u.First; i < u.End; i++ {
-		pk := st.Packet(u.Flow, i)
-		p.begin(t, pk.Timestamp, i == u.End-1, out)
-		out.add(ring.Bytes(pk.Body()))
-		out.end()
-		p.size += int(pk.Payload)
+		body := st.Packet(u.Flow, i).Body()
+		for len(p.tracks) == 0 && body.Len > maxForward {
+			p.send(t, false, ring.Bytes(media.Range{Off: body.Off, Len: maxPayload}), out)
+			body = media.Range{Off: body.Off + maxPayload, Len: body.Len - maxPayload}
+		}
+		p.send(t, i == u.End-1, ring.Bytes(body), out)
 	}
+}
+
+func (p *packer) send(t stamp, last bool, b []byte, out writer) {
+	p.begin(t, last, out)
+	out.add(b)
+	out.end()
+	p.size += len(b)
 }
 
 // multiplex sends a unit as program stream.
@@ -87,7 +162,7 @@ func (p *packer) multiplex(st *media.Stream, n uint64, out writer) {
 func (p *packer) cut(ring *media.Ring, img *ps.Image, ts uint32, out writer) {
 	c := img.Cut(maxPayload)
 	for rest := img.Size; rest > 0; rest -= maxPayload {
-		p.begin(track{pt: PayloadPS}, ts, rest <= maxPayload, out)
+		p.begin(stamp{pt: PayloadPS, ts: ts}, rest <= maxPayload, out)
 		p.spans = c.Next(p.spans[:0])
 		for _, sp := range p.spans {
 			out.add(img.Bytes(sp, ring))
@@ -98,17 +173,14 @@ func (p *packer) cut(ring *media.Ring, img *ps.Image, ts uint32, out writer) {
 }
 
 // begin starts a packet with its RTP header (RFC 3550 §5.1).
-func (p *packer) begin(t track, ts uint32, last bool, out writer) {
-	for int(t.flow) >= len(p.seq) {
-		p.seq = append(p.seq, 0)
-	}
+func (p *packer) begin(t stamp, last bool, out writer) {
 	h := out.header(rtpHeader)
 	h[0], h[1] = 2<<6, t.pt
 	if last {
 		h[1] |= 1 << 7
 	}
 	binary.BigEndian.PutUint16(h[2:], p.seq[t.flow])
-	binary.BigEndian.PutUint32(h[4:], ts)
+	binary.BigEndian.PutUint32(h[4:], t.ts)
 	binary.BigEndian.PutUint32(h[8:], p.ssrc+uint32(t.flow))
 	p.seq[t.flow]++
 	p.packets++

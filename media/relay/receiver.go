@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"districtgateway/media"
 	"districtgateway/media/ps"
@@ -18,6 +17,9 @@ import (
 type ReceiverConfig struct {
 	Ports     *Ports
 	Transport Transport
+	// Finite says that what is received has an end (recordings): a TCP connection
+	// that closes between two frames is the end of the stream, not a fault.
+	Finite bool
 }
 
 // A Remote tells a receiver where its media comes from, as the answer says.
@@ -41,13 +43,15 @@ type Receiver struct {
 	once      sync.Once
 	remote    Remote
 
-	mu     sync.Mutex
-	closed bool
+	life context.Context // ends with Close
+	end  context.CancelFunc
+	mu   sync.Mutex // held while closing
 }
 
 // OpenReceiver opens a port to receive on.
 func OpenReceiver(cfg ReceiverConfig) (*Receiver, error) {
 	r := &Receiver{cfg: cfg, connected: make(chan struct{})}
+	r.life, r.end = context.WithCancel(context.Background())
 	var err error
 	switch cfg.Transport {
 	case UDP:
@@ -60,6 +64,9 @@ func OpenReceiver(cfg ReceiverConfig) (*Receiver, error) {
 			r.tcp, err = net.Listen("tcp", a.String())
 			return err
 		})
+	case TCPActive:
+	default:
+		err = fmt.Errorf("%s: unknown", cfg.Transport)
 	}
 	if err != nil {
 		return nil, err
@@ -78,35 +85,38 @@ func (r *Receiver) Connect(remote Remote) {
 	})
 }
 
-// Close releases the port. It is needed only if Open was not, or failed; the
-// source closes it otherwise. Any goroutine, any number of times.
+// Close releases the port and ends an Open in progress. It is needed only if
+// Open was not called, or failed; the source closes it otherwise. Any goroutine,
+// any number of times.
 func (r *Receiver) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.life.Err() != nil {
 		return nil
 	}
-	r.closed = true
+	r.end()
 	var err error
 	if r.udp != nil {
 		err = r.udp.Close()
 	}
 	if r.tcp != nil {
-		err = errors.Join(err, r.tcp.Close())
+		if e := r.tcp.Close(); !errors.Is(e, net.ErrClosed) { // accept closes it first
+			err = e
+		}
 	}
-	if r.port != 0 {
-		r.cfg.Ports.free(r.port)
-	}
+	r.cfg.Ports.free(r.port)
 	return err
 }
 
 // Open waits for Connect, makes or awaits the connection (TCP), and returns the
 // stream's source. It is a [media.Opener]; it can be used once.
 func (r *Receiver) Open(ctx context.Context) (media.Opened, error) {
+	ctx, cancel := within(ctx, r.life)
+	defer cancel()
 	select {
 	case <-r.connected:
 	case <-ctx.Done():
-		return media.Opened{}, ctx.Err()
+		return media.Opened{}, context.Cause(ctx)
 	}
 	var src media.Source
 	flows := newFlows(r.remote)
@@ -119,8 +129,10 @@ func (r *Receiver) Open(ctx context.Context) (media.Opened, error) {
 		}
 		src = &tcpSource{end: r, sock: c, from: c.Remote(), flows: flows}
 	}
-	opened := media.Opened{Source: src, Carriage: media.CarriagePS, Unpacker: ps.NewUnpacker()}
-	if flows.elementary() {
+	opened := media.Opened{
+		Source: src, Carriage: media.CarriagePS, Unpacker: ps.NewUnpacker(), Ordered: r.cfg.Transport != UDP,
+	}
+	if flows.plain {
 		opened.Carriage, opened.Tracks, opened.Unpacker = media.CarriageRTP, r.remote.Tracks, nil
 	}
 	return opened, nil
@@ -132,40 +144,4 @@ func (r *Receiver) connect(ctx context.Context) (*sock.TCP, error) {
 		return dial(ctx, r.remote.Addr)
 	}
 	return accept(ctx, r.tcp)
-}
-
-// accept waits for one connection and closes l, so that a second one is refused.
-func accept(ctx context.Context, l net.Listener) (*sock.TCP, error) {
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-	if t, ok := l.(*net.TCPListener); ok {
-		_ = t.SetDeadline(time.Now().Add(firstPacketWithin))
-	}
-	c, err := l.Accept()
-	l.Close()
-	if err != nil {
-		return nil, fmt.Errorf("%w: nobody connected to %s: %w", ErrNoConnect, l.Addr(), err)
-	}
-	return sock.NewTCP(c.(*net.TCPConn))
-}
-
-// dial connects to addr, as often as Annex D asks for.
-func dial(ctx context.Context, addr netip.AddrPort) (*sock.TCP, error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	var last error
-	for try := range connectTries {
-		if try > 0 {
-			select {
-			case <-time.After(connectPause):
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		}
-		c, err := d.DialContext(ctx, "tcp", addr.String())
-		if err == nil {
-			return sock.NewTCP(c.(*net.TCPConn))
-		}
-		last = err
-	}
-	return nil, fmt.Errorf("%w: %w", ErrNoConnect, last)
 }

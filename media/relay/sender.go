@@ -12,10 +12,6 @@ import (
 	"districtgateway/media/sock"
 )
 
-// maxPayload is the payload of one RTP packet: with RTP, UDP and IP headers it
-// stays clear of an Ethernet frame's 1500 bytes, tunnels included.
-const maxPayload = 1400
-
 // A SenderConfig says where and how to send.
 type SenderConfig struct {
 	Ports     *Ports
@@ -35,20 +31,20 @@ type Sender struct {
 	cfg    SenderConfig
 	port   uint16
 	listen net.Listener // TCPActive until the receiver has connected
-	out    output
 	udp    *sock.UDP
+	out    output // set by Connect
 
-	cursor  media.Cursor
-	packer  packer
-	unit    media.Unit // whose packets are in out
-	started bool
+	cursor media.Cursor
+	packer packer
+	at     uint64     // number of the unit in out
+	unit   media.Unit // that unit
+	cut    bool       // it was abandoned: what is left in out needs the ring no more
+	stats  media.SinkStats
 
-	stats media.SinkStats
-
-	mu     sync.Mutex
-	closed bool
-	ended  chan struct{}
-	cause  error
+	life  context.Context // ends with Close
+	end   context.CancelFunc
+	mu    sync.Mutex // held while closing; guards out until it is set, and cause
+	cause error
 }
 
 // A writer builds packets.
@@ -64,13 +60,15 @@ type output interface {
 	reset()        // forgets everything; begins a unit
 	pending() bool // something is not sent yet
 	flush(now time.Time) (again time.Time, err error)
-	abandon() // drops what was not sent, as far as framing allows
+	// abandon drops what was not sent, as far as framing allows. It returns how
+	// many packets that were and their payload, and how many are sent.
+	abandon() (dropped, size, sent int)
 }
 
 // OpenSender opens a port to send from.
 func OpenSender(cfg SenderConfig) (*Sender, error) {
-	s := &Sender{cfg: cfg, ended: make(chan struct{})}
-	s.packer.ssrc, s.packer.tracks = cfg.SSRC, cfg.Tracks
+	s := &Sender{cfg: cfg, packer: newPacker(cfg)}
+	s.life, s.end = context.WithCancel(context.Background())
 	if cfg.Oldest {
 		s.cursor.FromOldest()
 	}
@@ -86,6 +84,9 @@ func OpenSender(cfg SenderConfig) (*Sender, error) {
 			s.listen, err = net.Listen("tcp", a.String())
 			return err
 		})
+	case TCPPassive:
+	default:
+		err = fmt.Errorf("%s: unknown", cfg.Transport)
 	}
 	if err != nil {
 		return nil, err
@@ -97,67 +98,95 @@ func OpenSender(cfg SenderConfig) (*Sender, error) {
 // where the sender calls out.
 func (s *Sender) Local() netip.AddrPort { return netip.AddrPortFrom(s.cfg.Ports.addr, s.port) }
 
-// Connect connects to the receiver, or awaits it. Afterwards the sender can be
-// attached to a stream.
+// Connect connects to the receiver, or awaits it, until ctx ends or Close is
+// called. Afterwards the sender can be attached to a stream.
 func (s *Sender) Connect(ctx context.Context) error {
-	if s.cfg.Transport == UDP {
-		if err := s.udp.Connect(s.cfg.Remote); err != nil {
-			return err
-		}
-		s.out = &udpOutput{sock: s.udp}
-		return nil
-	}
+	ctx, cancel := within(ctx, s.life)
+	defer cancel()
 	var c *sock.TCP
 	var err error
-	if s.cfg.Transport == TCPPassive {
+	switch s.cfg.Transport {
+	case UDP:
+		err = s.udp.Connect(s.cfg.Remote)
+	case TCPPassive:
 		c, err = dial(ctx, s.cfg.Remote)
-	} else {
+	default:
 		c, err = accept(ctx, s.listen)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("connect media: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	switch {
+	case c == nil:
+		s.out = &udpOutput{sock: s.udp}
+	case s.life.Err() != nil:
 		c.Close()
-		return net.ErrClosed
+		return fmt.Errorf("connect media: %w", net.ErrClosed)
+	default:
+		s.out = &tcpOutput{sock: c}
 	}
-	s.out = &tcpOutput{sock: c}
 	return nil
 }
 
 // Flush sends what has arrived; see [media.Sink].
 func (s *Sender) Flush(st *media.Stream, now time.Time) (time.Time, error) {
 	for {
-		if s.out.pending() {
-			if !st.Held(s.unit) {
-				s.stats.Dropped++
-				s.out.abandon()
-				s.cursor.SkipToKey()
-			}
-			if again, err := s.out.flush(now); err != nil || s.out.pending() {
-				return again, err
-			}
+		if s.out.pending() && !s.cut && !st.Held(s.unit) {
+			s.abandon()
+		}
+		if again, err := s.out.flush(now); err != nil || s.out.pending() {
+			return again, err
 		}
 		n, ok := s.cursor.Next(st)
 		if !ok {
 			return time.Time{}, nil
 		}
-		s.out.reset()
-		s.unit = st.Unit(n)
-		if u, ok := s.out.(*udpOutput); ok && s.unit.Key() {
-			u.pace.measure(st)
+		if err := s.begin(st, n, now); err != nil {
+			return time.Time{}, err
 		}
-		packets, size := s.packer.pack(st, n, s.out)
-		s.stats.Units++
-		s.stats.Packets += uint64(packets)
-		s.stats.Bytes += uint64(size)
 	}
 }
 
-// Position returns the unit reached; see [media.Progress].
-func (s *Sender) Position() uint64 { return s.cursor.Position() }
+// begin packs unit n.
+func (s *Sender) begin(st *media.Stream, n uint64, now time.Time) error {
+	s.out.reset()
+	s.at, s.unit, s.cut = n, st.Unit(n), false
+	if u, ok := s.out.(*udpOutput); ok && s.unit.Key() {
+		u.pace.measure(st, now)
+	}
+	if err := s.packer.pack(st, n, s.out); err != nil {
+		return err
+	}
+	s.stats.Units++
+	s.stats.Packets += uint64(s.packer.packets)
+	s.stats.Bytes += uint64(s.packer.size)
+	return nil
+}
+
+// abandon leaves the rest of a unit that the ring no longer holds, and goes on at
+// a key picture.
+func (s *Sender) abandon() {
+	dropped, size, sent := s.out.abandon()
+	s.packer.unsend(s.unit.Flow, dropped, sent > 0)
+	s.cursor.SkipToKey()
+	s.cut = true
+	s.stats.Dropped++
+	s.stats.Units--
+	s.stats.Packets -= uint64(dropped)
+	s.stats.Bytes -= uint64(size)
+}
+
+// Position returns the unit reached; see [media.Progress]. While something of a
+// unit is not sent that is where the sender stands, whatever became of the unit: a
+// receiver that takes nothing any more must be noticed.
+func (s *Sender) Position() uint64 {
+	if s.out.pending() {
+		return s.at
+	}
+	return s.cursor.Position()
+}
 
 // SinkStats returns the sender's counters; see [media.StatsSink].
 func (s *Sender) SinkStats() media.SinkStats {
@@ -170,10 +199,10 @@ func (s *Sender) SinkStats() media.SinkStats {
 func (s *Sender) Close(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.life.Err() != nil {
 		return
 	}
-	s.closed, s.cause = true, cause
+	s.cause = cause
 	if s.listen != nil {
 		s.listen.Close()
 	}
@@ -183,14 +212,12 @@ func (s *Sender) Close(cause error) {
 	if s.udp != nil {
 		s.udp.Close()
 	}
-	if s.port != 0 {
-		s.cfg.Ports.free(s.port)
-	}
-	close(s.ended)
+	s.cfg.Ports.free(s.port)
+	s.end()
 }
 
 // Ended is closed when the sender was closed; Cause then tells why.
-func (s *Sender) Ended() <-chan struct{} { return s.ended }
+func (s *Sender) Ended() <-chan struct{} { return s.life.Done() }
 
 // Cause returns what Close was called with: nil, or why the sender ended.
 func (s *Sender) Cause() error {
@@ -198,8 +225,3 @@ func (s *Sender) Cause() error {
 	defer s.mu.Unlock()
 	return s.cause
 }
-
-var _ fmt.Stringer = Transport(0)
-
-// String returns the name used in configuration: udp, tcp-passive, tcp-active.
-func (t Transport) String() string { return [...]string{"udp", "tcp-passive", "tcp-active"}[t%3] }

@@ -49,12 +49,7 @@ const (
 // the encoder does not know (461) is exchanged for the other. It is the body of a
 // [media.Opener].
 func Open(ctx context.Context, cfg Config) (media.Opened, error) {
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 5 * time.Second
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg = withDefaults(cfg)
 	opened, err := open(ctx, cfg)
 	if errors.Is(err, errTransport) {
 		cfg.Log.Info("encoder refused the transport, trying the other", "udp", cfg.UDP)
@@ -65,6 +60,16 @@ func Open(ctx context.Context, cfg Config) (media.Opened, error) {
 		return media.Opened{}, fmt.Errorf("open %s: %w", cfg.URL, err)
 	}
 	return opened, nil
+}
+
+func withDefaults(cfg Config) Config {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return cfg
 }
 
 func open(ctx context.Context, cfg Config) (media.Opened, error) {
@@ -94,5 +99,5 @@ func open(ctx context.Context, cfg Config) (media.Opened, error) {
 		s.close()
 		return media.Opened{}, err
 	}
-	return media.Opened{Source: src, Carriage: media.CarriageRTP, Tracks: s.tracks}, nil
+	return media.Opened{Source: src, Carriage: media.CarriageRTP, Tracks: s.tracks, Ordered: !cfg.UDP}, nil
 }

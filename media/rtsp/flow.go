@@ -27,10 +27,13 @@ type flow struct {
 	srAt       time.Time
 }
 
+// takes reports whether p is an RTP packet of the flow.
+func (f *flow) takes(p []byte) bool { return len(p) >= 12 && p[0]>>6 == 2 && p[1]&0x7f == f.pt }
+
 // push gives one packet to the stream.
 func (f *flow) push(s *media.Stream, g media.Range, now time.Time) {
 	p := s.Ring().Bytes(g)
-	if len(p) < 12 || p[0]>>6 != 2 || p[1]&0x7f != f.pt {
+	if !f.takes(p) {
 		return
 	}
 	ts := binary.BigEndian.Uint32(p[4:])
@@ -65,11 +68,13 @@ func (f *flow) count(seq uint16, ssrc uint32) {
 	}
 }
 
-// sender notes a sender report in a compound packet.
-func (f *flow) sender(p []byte, now time.Time) {
-	if len(p) >= 28 && p[0]>>6 == 2 && p[1] == 200 {
-		f.srTime, f.srAt = binary.BigEndian.Uint32(p[10:]), now
+// sender notes a sender report in a compound packet, if it is of the flow's sender.
+func (f *flow) sender(p []byte, now time.Time) bool {
+	if len(p) < 28 || p[0]>>6 != 2 || p[1] != 200 || f.received > 0 && binary.BigEndian.Uint32(p[4:]) != f.ssrc {
+		return false
 	}
+	f.srTime, f.srAt = binary.BigEndian.Uint32(p[10:]), now
+	return true
 }
 
 // reportBytes is the size of a receiver report with one block.
@@ -95,7 +100,7 @@ func (f *flow) report(b []byte, own uint32, now time.Time) {
 	binary.BigEndian.PutUint32(b[24:], f.srTime)
 	delay := uint32(0)
 	if f.srTime != 0 {
-		delay = uint32(now.Sub(f.srAt) * 65536 / time.Second)
+		delay = uint32(min(now.Sub(f.srAt), time.Hour) * 65536 / time.Second)
 	}
 	binary.BigEndian.PutUint32(b[28:], delay)
 }

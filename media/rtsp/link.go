@@ -1,24 +1,34 @@
 package rtsp
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 
+	"districtgateway/media/digest"
 	"districtgateway/media/sock"
 )
 
 // A link is the control connection of a stream that plays: it keeps the session
-// alive and passes over what the encoder answers to that.
+// alive and deals with what the encoder says meanwhile.
 type link struct {
 	session *session
 	conn    *sock.TCP
-	rest    []byte // read before the source took over
+	rest    []byte // read and not yet looked at
 	out     sock.Vector
 	ssrc    uint32 // of our receiver reports
+	asked   struct {
+		method base.Method
+		seq    int // of the keepalive
+		answer digest.Answer
+	}
 
 	alive   time.Time // when the session was last kept alive
 	report  time.Time // when receiver reports were last sent
@@ -47,24 +57,77 @@ func (l *link) keepAlive(now time.Time) error {
 		return nil
 	}
 	l.alive = now
+	return l.ask()
+}
+
+// ask sends a keepalive.
+func (l *link) ask() error {
 	m := base.GetParameter
 	if l.session.options {
 		m = base.Options
 	}
-	text, err := l.message(m)
+	text, answer, err := l.message(m)
+	if err != nil {
+		return err
+	}
+	l.asked.method, l.asked.seq, l.asked.answer = m, l.session.seq, answer
+	return l.write(text)
+}
+
+// message writes a request with a fresh Authorization.
+func (l *link) message(m base.Method) ([]byte, digest.Answer, error) {
+	answer, err := l.session.auth.Answer(string(m), l.session.control.String(), nil)
+	if err != nil {
+		return nil, answer, err
+	}
+	text, err := l.session.request(m, l.session.control, nil, answer.Header)
+	return text, answer, err
+}
+
+// handle deals with one whole message of the encoder. One that cannot be read is
+// passed over.
+func (l *link) handle(b []byte) error {
+	in := bufio.NewReader(bytes.NewReader(b))
+	if bytes.HasPrefix(b, []byte("RTSP/")) {
+		var res base.Response
+		if res.Unmarshal(in) != nil {
+			return nil
+		}
+		return l.answered(&res)
+	}
+	var req base.Request
+	if req.Unmarshal(in) != nil {
+		return nil
+	}
+	text, err := l.session.reply(&req)
 	if err != nil {
 		return err
 	}
 	return l.write(text)
 }
 
-// message writes a request with a fresh Authorization.
-func (l *link) message(m base.Method) ([]byte, error) {
-	answer, err := l.session.auth.Answer(string(m), l.session.url.String(), nil)
-	if err != nil {
-		return nil, err
+// answered deals with the answer to a keepalive: one refused because its nonce has
+// expired is sent again with the new one, or the session would expire too.
+func (l *link) answered(res *base.Response) error {
+	if seq := res.Header["CSeq"]; len(seq) != 1 || strings.TrimSpace(seq[0]) != strconv.Itoa(l.asked.seq) {
+		return nil
 	}
-	return l.session.request(m, l.session.url, nil, answer.Header)
+	switch res.StatusCode {
+	case base.StatusUnauthorized:
+		if err := l.session.auth.Challenge(l.asked.answer, res.Header["WWW-Authenticate"]); err != nil {
+			return fmt.Errorf("keepalive: %w: %w", ErrUnauthorized, err)
+		}
+		return l.ask()
+	case base.StatusSessionNotFound:
+		return fmt.Errorf("%w: %d %.80s", errLeft, res.StatusCode, res.StatusMessage)
+	case base.StatusOK:
+	default:
+		if l.asked.method == base.GetParameter { // from now on by what every encoder knows
+			l.session.options = true
+			return l.ask()
+		}
+	}
+	return nil
 }
 
 // write sends a message whole, or leaves the rest for the next call. A connection
@@ -101,9 +164,12 @@ func (l *link) reportDue(now time.Time) bool {
 const maxMessage = 64 << 10
 
 // passOver returns how many bytes at the beginning of b are a whole RTSP message
-// (an answer to a keepalive, or a request of the encoder, which is not served);
-// 0 if it is not whole yet.
+// (an answer to a keepalive, or a request of the encoder); 0 if it is not whole
+// yet. Every message begins with a letter.
 func passOver(b []byte) (int, error) {
+	if len(b) > 0 && (b[0] < 'A' || b[0] > 'Z') {
+		return 0, fmt.Errorf("%#x begins neither RTP nor an RTSP message", b[0])
+	}
 	end := bytes.Index(b, []byte("\r\n\r\n"))
 	if end < 0 {
 		if len(b) > maxMessage {
@@ -129,9 +195,37 @@ func passOver(b []byte) (int, error) {
 	return size, nil
 }
 
+// control deals with what is left in rest, where no media comes between (UDP).
+func (l *link) control() error {
+	for len(l.rest) > 0 {
+		if l.rest[0] == '\r' || l.rest[0] == '\n' {
+			l.rest = l.rest[1:]
+			continue
+		}
+		n, err := passOver(l.rest)
+		if n == 0 || err != nil {
+			return err
+		}
+		if err := l.handle(l.rest[:n]); err != nil {
+			return err
+		}
+		l.rest = l.rest[n:]
+	}
+	l.rest = nil
+	return nil
+}
+
+// closed says who ended a connection.
+func closed(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("encoder closed the connection: %w", err)
+	}
+	return err
+}
+
 // teardown tells the encoder that we leave, as far as that goes without waiting.
 func (l *link) teardown() {
-	if text, err := l.message(base.Teardown); err == nil {
+	if text, _, err := l.message(base.Teardown); err == nil {
 		_ = l.write(text) // it is a courtesy
 	}
 	l.session.close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -53,18 +54,7 @@ func serve(t *testing.T, methods ...auth.VerifyMethod) (*server, string) {
 		{Type: description.MediaTypeVideo, Formats: []format.Format{&format.H264{PayloadTyp: 96, SPS: sets[0], PPS: sets[1], PacketizationMode: 1}}},
 		{Type: description.MediaTypeAudio, Formats: []format.Format{&format.G711{PayloadTyp: 8, SampleRate: 8000, ChannelCount: 1}}},
 	}}}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	s.rtsp = &gortsplib.Server{Handler: s, AuthMethods: methods, RTSPAddress: addr,
-		Listen:         func(string, string) (net.Listener, error) { return l, nil },
-		UDPRTPAddress:  "127.0.0.1:43000",
-		UDPRTCPAddress: "127.0.0.1:43001"}
-	if err := s.rtsp.Start(); err != nil {
-		t.Fatal(err)
-	}
+	addr := s.start(t, methods)
 	t.Cleanup(s.rtsp.Close)
 	s.stream = &gortsplib.ServerStream{Server: s.rtsp, Desc: s.desc}
 	if err := s.stream.Initialize(); err != nil {
@@ -72,6 +62,29 @@ func serve(t *testing.T, methods ...auth.VerifyMethod) (*server, string) {
 	}
 	t.Cleanup(s.stream.Close)
 	return s, "rtsp://" + addr + "/main"
+}
+
+// start starts the server on ports that are free.
+func (s *server) start(t *testing.T, methods []auth.VerifyMethod) (addr string) {
+	t.Helper()
+	var err error
+	for range 50 {
+		var l net.Listener
+		if l, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		port := 20000 + 2*rand.N(6000)
+		s.rtsp = &gortsplib.Server{Handler: s, AuthMethods: methods, RTSPAddress: l.Addr().String(),
+			Listen:         func(string, string) (net.Listener, error) { return l, nil },
+			UDPRTPAddress:  fmt.Sprintf("127.0.0.1:%d", port),
+			UDPRTCPAddress: fmt.Sprintf("127.0.0.1:%d", port+1)}
+		if err = s.rtsp.Start(); err == nil {
+			return l.Addr().String()
+		}
+		l.Close()
+	}
+	t.Fatal(err)
+	return ""
 }
 
 // play sends pictures and sound until ctx ends.
@@ -108,6 +121,7 @@ func TestEncoderStreamArrives(t *testing.T) {
 	} {
 		for _, udp := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/udp=%t", name, udp), func(t *testing.T) {
+				t.Parallel()
 				srv, url := serve(t, methods...)
 				cfg := config(url)
 				cfg.UDP = udp
@@ -179,54 +193,6 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// descriptions also seed the fuzzer.
-var descriptions = map[string]struct {
-	sdp  string
-	want []media.Codec
-}{
-	"camera": {"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:track1\r\n" +
-		"m=audio 0 RTP/AVP 8\r\na=control:track2\r\nm=application 0 RTP/AVP 107\r\na=rtpmap:107 vnd.onvif.metadata/90000\r\na=control:track3\r\n" +
-		"m=audio 0 RTP/AVP 0\r\na=sendonly\r\na=control:back\r\n", []media.Codec{media.H264, media.G711A}},
-	"H.265 without sets": {"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 98\r\na=rtpmap:98 H265/90000\r\na=control:rtsp://10.0.0.1/a\r\n", []media.Codec{media.H265}},
-	"nothing usable":     {"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:a\r\n", nil},
-	"no SDP":             {"<html>", nil},
-}
-
-func TestTracksAreChosenFromTheDescription(t *testing.T) {
-	u, err := base.ParseURL("rtsp://192.0.2.1:554/main/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, tc := range descriptions {
-		t.Run(name, func(t *testing.T) {
-			got, err := choose([]byte(tc.sdp), u)
-			if (err == nil) != (tc.want != nil) || len(got) != len(tc.want) {
-				t.Fatalf("%d tracks, %v", len(got), err)
-			}
-			for i, o := range got {
-				if o.track.Codec != tc.want[i] || o.url.Host != u.Host {
-					t.Errorf("track %d: %s at %s", i, o.track.Codec, o.url)
-				}
-			}
-		})
-	}
-}
-
-func FuzzDescription(f *testing.F) {
-	for _, tc := range descriptions {
-		f.Add([]byte(tc.sdp))
-	}
-	u, err := base.ParseURL("rtsp://192.0.2.1:554/main/")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, sdp []byte) {
-		if list, err := choose(sdp, u); err == nil && (len(list) == 0 || len(list) > 2) {
-			t.Errorf("%d tracks", len(list))
-		}
-	})
-}
-
 // messages also seed the fuzzer.
 var messages = map[string]struct {
 	text string
@@ -237,6 +203,7 @@ var messages = map[string]struct {
 	"with a body": {"RTSP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nab$", 40, false},
 	"half":        {"RTSP/1.0 200 OK\r\nCSeq", 0, false},
 	"half a body": {"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nab", 0, false},
+	"junk":        {"\x00\x01", 0, true},
 	"absurd":      {"X\r\nContent-Length: 99999999999999999999\r\n\r\n", 0, true},
 	"negative":    {"X\r\nContent-Length: -1\r\n\r\n", 0, true},
 }

@@ -4,10 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
@@ -30,6 +31,9 @@ type session struct {
 	auth *digest.Session
 	seq  int
 
+	control *base.URL // of the whole stream, once described
+	early   []byte    // interleaved frames from before the answer to PLAY
+
 	id      string        // of the RTSP session
 	timeout time.Duration // after which the encoder forgets us
 	options bool          // it does not know GET_PARAMETER: keep alive by OPTIONS
@@ -44,7 +48,7 @@ type session struct {
 const defaultTimeout = 60 * time.Second
 
 func newSession(cfg Config, c *net.TCPConn, u *base.URL) *session {
-	return &session{cfg: cfg, conn: c, in: bufio.NewReader(c), url: u, timeout: defaultTimeout,
+	return &session{cfg: cfg, conn: c, in: bufio.NewReader(c), url: u, control: u, timeout: defaultTimeout,
 		auth: digest.New(digest.Config{User: cfg.User, Password: cfg.Password, AllowBasic: true})}
 }
 
@@ -58,10 +62,10 @@ func (s *session) close() {
 // start goes from OPTIONS to PLAY.
 func (s *session) start() (media.Source, error) {
 	res, err := s.do(base.Options, s.url, nil)
-	if err != nil {
+	if refused := (*statusError)(nil); err != nil && !errors.As(err, &refused) {
 		return nil, err
 	}
-	s.options = !offers(res, base.GetParameter)
+	s.options = err != nil || !offers(res, base.GetParameter)
 	list, err := s.describe()
 	if err != nil {
 		return nil, err
@@ -71,7 +75,7 @@ func (s *session) start() (media.Source, error) {
 			return nil, err
 		}
 	}
-	res, err = s.do(base.Play, s.url, base.Header{"Range": base.HeaderValue{"npt=0.000-"}})
+	res, err = s.do(base.Play, s.control, base.Header{"Range": base.HeaderValue{"npt=0.000-"}})
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +85,8 @@ func (s *session) start() (media.Source, error) {
 
 func offers(res *base.Response, m base.Method) bool {
 	for _, v := range res.Header["Public"] {
-		for name := range splitList(v) {
-			if name == string(m) {
+		for name := range splitList(v, ",") {
+			if strings.EqualFold(name, string(m)) {
 				return true
 			}
 		}
@@ -103,7 +107,8 @@ func (s *session) do(m base.Method, u *base.URL, h base.Header) (*base.Response,
 		}
 		switch {
 		case res.StatusCode == base.StatusOK:
-			return res, s.note(res)
+			s.note(res)
+			return res, nil
 		case res.StatusCode == base.StatusUnauthorized:
 			if err := s.auth.Challenge(answer, res.Header["WWW-Authenticate"]); err != nil {
 				return nil, fmt.Errorf("%s: %w: %w", m, ErrUnauthorized, err)
@@ -111,13 +116,23 @@ func (s *session) do(m base.Method, u *base.URL, h base.Header) (*base.Response,
 		case res.StatusCode == base.StatusUnsupportedTransport:
 			return nil, fmt.Errorf("%s: %w", m, errTransport)
 		default:
-			return nil, fmt.Errorf("%s: %d %.80s", m, res.StatusCode, res.StatusMessage)
+			return nil, &statusError{m, res.StatusCode, res.StatusMessage}
 		}
 	}
 }
 
-// exchange sends one request and reads its answer, passing over interleaved
-// frames, which some encoders send before they have answered PLAY.
+// A statusError is an encoder's refusal of a request.
+type statusError struct {
+	method base.Method
+	status base.StatusCode
+	reason string
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("%s: %d %.80s", e.method, e.status, e.reason)
+}
+
+// exchange sends one request and reads its answer.
 func (s *session) exchange(m base.Method, u *base.URL, h base.Header, auth string) (*base.Response, error) {
 	text, err := s.request(m, u, h, auth)
 	if err != nil {
@@ -130,25 +145,85 @@ func (s *session) exchange(m base.Method, u *base.URL, h base.Header, auth strin
 		return nil, err
 	}
 	for {
-		first, err := s.in.Peek(4)
+		res, err := s.next(m == base.Play)
 		if err != nil {
 			return nil, err
 		}
-		if first[0] == '$' {
-			if _, err := s.in.Discard(4 + int(first[2])<<8 + int(first[3])); err != nil {
-				return nil, err
-			}
+		if res == nil {
 			continue
 		}
-		var res base.Response
-		if err := res.Unmarshal(s.in); err != nil {
-			return nil, err
-		}
-		if seq := res.Header["CSeq"]; len(seq) == 1 && seq[0] != strconv.Itoa(s.seq) {
+		if seq := res.Header["CSeq"]; len(seq) == 1 && strings.TrimSpace(seq[0]) != strconv.Itoa(s.seq) {
 			continue // the answer to something we gave up
 		}
-		return &res, nil
+		return res, nil
 	}
+}
+
+// next reads what the encoder sends next: an answer, or something that comes
+// between, which gives nil. Frames that come before the answer to PLAY may begin
+// with the only key picture for long: they are kept.
+func (s *session) next(keep bool) (*base.Response, error) {
+	first, err := s.in.Peek(4)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case first[0] == '$':
+		return nil, s.passFrame(4+int(first[2])<<8+int(first[3]), keep)
+	case first[0] == '\r' || first[0] == '\n':
+		_, err := s.in.Discard(1)
+		return nil, err
+	case string(first) == "RTSP":
+		res := new(base.Response)
+		return res, res.Unmarshal(s.in)
+	}
+	var req base.Request
+	if err := req.Unmarshal(s.in); err != nil {
+		return nil, err
+	}
+	text, err := s.reply(&req)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.conn.Write(text)
+	return nil, err
+}
+
+// maxEarly bounds the frames kept from before the answer to PLAY.
+const maxEarly = 256 << 10
+
+// passFrame takes an interleaved frame of n bytes.
+func (s *session) passFrame(n int, keep bool) error {
+	if !keep || len(s.early)+n > maxEarly {
+		_, err := s.in.Discard(n)
+		return err
+	}
+	at := len(s.early)
+	s.early = append(s.early, make([]byte, n)...)
+	_, err := io.ReadFull(s.in, s.early[at:])
+	return err
+}
+
+// errLeft reports that the encoder ended the session.
+var errLeft = errors.New("encoder ended the session")
+
+// reply writes the answer to a request of the encoder. Some ask in order to see
+// that we are there; what they announce is found out by the media itself.
+func (s *session) reply(req *base.Request) ([]byte, error) {
+	res := base.Response{StatusCode: base.StatusNotImplemented, Header: base.Header{}}
+	switch req.Method {
+	case base.Options, base.GetParameter, base.SetParameter, base.Announce:
+		res.StatusCode = base.StatusOK
+	case base.Teardown, "REDIRECT":
+		return nil, fmt.Errorf("%w: %s", errLeft, req.Method)
+	}
+	if seq := req.Header["CSeq"]; len(seq) > 0 {
+		res.Header["CSeq"] = seq
+	}
+	if s.id != "" {
+		res.Header["Session"] = base.HeaderValue{s.id}
+	}
+	return res.Marshal()
 }
 
 // request writes the next request.
@@ -167,21 +242,24 @@ func (s *session) request(m base.Method, u *base.URL, h base.Header, auth string
 	return base.Request{Method: m, URL: u, Header: all}.Marshal()
 }
 
-// note keeps the session's id and timeout.
-func (s *session) note(res *base.Response) error {
+// note keeps the session's id and timeout (RFC 2326 §12.37), as far as they can be
+// read.
+func (s *session) note(res *base.Response) {
 	v := res.Header["Session"]
 	if len(v) == 0 {
-		return nil
+		return
 	}
-	var h headers.Session
-	if err := h.Unmarshal(v); err != nil {
-		return fmt.Errorf("session header: %w", err)
+	id, rest, _ := strings.Cut(v[0], ";")
+	if id = strings.TrimSpace(id); id != "" {
+		s.id = id
 	}
-	s.id = h.Session
-	if h.Timeout != nil && *h.Timeout > 0 {
-		s.timeout = min(time.Duration(min(*h.Timeout, 3600))*time.Second, time.Hour)
+	for p := range splitList(rest, ";") {
+		name, value, _ := strings.Cut(p, "=")
+		seconds, err := strconv.Atoi(strings.TrimSpace(value))
+		if strings.EqualFold(strings.TrimSpace(name), "timeout") && err == nil && seconds > 0 {
+			s.timeout = time.Duration(min(seconds, 3600)) * time.Second
+		}
 	}
-	return nil
 }
 
 // setup sets one track up.
@@ -205,51 +283,59 @@ func (s *session) setup(i int, t offered) error {
 	if err != nil {
 		return err
 	}
-	var got headers.Transport
-	if err := got.Unmarshal(res.Header["Transport"]); err != nil {
-		return fmt.Errorf("transport header: %w", err)
-	}
-	if s.cfg.UDP {
-		if err := s.connectPorts(i, got); err != nil {
+	got, err := transportOf(res.Header["Transport"])
+	switch {
+	case err != nil:
+		return err
+	case s.cfg.UDP && got.channels != nil, !s.cfg.UDP && got.channels == nil && got.ports != nil:
+		return fmt.Errorf("another one than asked for: %w", errTransport)
+	case s.cfg.UDP:
+		if err := s.connectPorts(i, got.ports); err != nil {
 			return err
 		}
-	} else if got.InterleavedIDs != nil {
-		ids = *got.InterleavedIDs
+	case got.channels != nil:
+		ids = *got.channels
 	}
 	s.tracks, s.urls = append(s.tracks, t.track), append(s.urls, t.url.String())
 	s.flows = append(s.flows, &flow{index: i, rate: t.track.ClockRate, pt: t.track.PayloadType, channels: ids})
 	return nil
 }
 
-// connectPorts fixes where RTP and RTCP of a track come from.
-func (s *session) connectPorts(i int, got headers.Transport) error {
-	if got.ServerPorts == nil {
-		return nil // from anywhere, then
+// connectPorts fixes where RTP and RTCP of a track come from. If the encoder does
+// not say, its first datagram does.
+func (s *session) connectPorts(i int, ports *[2]int) error {
+	s.ports[i].host = s.conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+	if ports == nil {
+		return nil
 	}
-	host := s.conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-	for k, u := range []*sock.UDP{s.ports[i].rtp, s.ports[i].rtcp} {
-		port := got.ServerPorts[k]
-		if port <= 0 || port > 65535 {
-			return fmt.Errorf("server port %d: want 1 to 65535", port)
-		}
-		if err := u.Connect(netip.AddrPortFrom(host, uint16(port))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.ports[i].connect(uint16(ports[0]), uint16(ports[1]))
 }
 
 // readInfo keeps what RTP-Info says: the timestamps of one common instant.
 func (s *session) readInfo(res *base.Response) {
 	var info headers.RTPInfo
-	if info.Unmarshal(res.Header["RTP-Info"]) != nil || len(info) != len(s.flows) {
+	if info.Unmarshal(res.Header["RTP-Info"]) != nil {
 		return // absent, or of no use
 	}
 	for i, e := range info {
-		if e.Timestamp != nil {
-			s.flows[i].info, s.flows[i].hasInfo = *e.Timestamp, true
+		if k := s.trackAt(e.URL, i); k >= 0 && e.Timestamp != nil {
+			s.flows[k].info, s.flows[k].hasInfo = *e.Timestamp, true
 		}
 	}
+}
+
+// trackAt returns the track that an address in RTP-Info names, absolute or not;
+// else the one in its place, if there is none or an address that names nothing.
+func (s *session) trackAt(url string, place int) int {
+	for k, u := range s.urls {
+		if url != "" && (u == url || strings.HasSuffix(u, "/"+url)) {
+			return k
+		}
+	}
+	if place < len(s.flows) {
+		return place
+	}
+	return -1
 }
 
 // source makes the source that takes over the connection.
@@ -265,7 +351,8 @@ func (s *session) source() (media.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	link := &link{session: s, conn: c, rest: append([]byte(nil), rest...), ssrc: rand.Uint32()}
+	link := &link{session: s, conn: c, rest: append(s.early, rest...), ssrc: rand.Uint32()}
+	s.early = nil
 	if s.cfg.UDP {
 		return &udpSource{link: link}, nil
 	}

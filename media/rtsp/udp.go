@@ -14,7 +14,33 @@ import (
 
 // udpPorts are the two sockets of a track: RTP on an even port, RTCP on the next
 // (RFC 3550 §11).
-type udpPorts struct{ rtp, rtcp *sock.UDP }
+type udpPorts struct {
+	rtp, rtcp *sock.UDP
+	host      netip.Addr // the encoder's
+	connected bool
+}
+
+// connect fixes the encoder's ports.
+func (p *udpPorts) connect(rtp, rtcp uint16) error {
+	p.connected = true
+	if err := p.rtp.Connect(netip.AddrPortFrom(p.host, rtp)); err != nil {
+		return err
+	}
+	return p.rtcp.Connect(netip.AddrPortFrom(p.host, rtcp))
+}
+
+// admits reports whether the datagram last received is the encoder's. The first
+// one tells the ports, if the answer to SETUP did not.
+func (p *udpPorts) admits() bool {
+	from := p.rtp.From()
+	switch {
+	case p.connected:
+		return true
+	case from.Addr() != p.host || from.Port() == 65535:
+		return false
+	}
+	return p.connect(from.Port(), from.Port()+1) == nil
+}
 
 func (p udpPorts) close() {
 	p.rtp.Close()
@@ -62,12 +88,15 @@ func (u *udpSource) Receive(s *media.Stream, deadline time.Time) error {
 		deadline = sweep
 	}
 	for i, f := range u.session.flows {
-		if err := u.take(s, f, u.session.ports[i].rtp, i == 0, deadline); err != nil {
+		if err := u.take(s, f, &u.session.ports[i], waitFor(i == 0, deadline)); err != nil {
 			return err
 		}
 	}
 	now = time.Now()
 	for i, f := range u.session.flows {
+		if !u.session.ports[i].connected {
+			continue
+		}
 		n, err := u.session.ports[i].rtcp.Receive(u.drain[:], false, time.Time{})
 		if err != nil {
 			return err
@@ -77,23 +106,38 @@ func (u *udpSource) Receive(s *media.Stream, deadline time.Time) error {
 	return u.housekeep(now)
 }
 
-// take pushes the datagrams of one track that have arrived.
-func (u *udpSource) take(s *media.Stream, f *flow, c *sock.UDP, wait bool, deadline time.Time) error {
+// A wait is how long to wait for the first datagram; zero: not at all.
+type wait struct{ until time.Time }
+
+func waitFor(yes bool, until time.Time) wait {
+	if !yes {
+		return wait{}
+	}
+	return wait{until}
+}
+
+// take pushes the datagrams of one track that have arrived, as many as the ring
+// can take before the stream flushes.
+func (u *udpSource) take(s *media.Stream, f *flow, p *udpPorts, w wait) error {
 	ring := s.Ring()
-	for range perReceive {
-		buf := ring.Reserve(prefixBytes + maxDatagram)
-		n, err := c.Receive(buf[prefixBytes:], wait, deadline)
+	room := min(maxDatagram, ring.Size()/ringPart)
+	for n, taken := 0, 0; n < perReceive && taken < ring.Size()/ringPart; n++ {
+		buf := ring.Reserve(prefixBytes + room)
+		size, err := p.rtp.Receive(buf[prefixBytes:], n == 0 && !w.until.IsZero(), w.until)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if size == 0 {
 			return nil
 		}
-		wait = false
+		if !p.admits() {
+			continue
+		}
+		taken += prefixBytes + size
 		buf[0], buf[1] = '$', byte(f.channels[0])
-		binary.BigEndian.PutUint16(buf[2:], uint16(n))
-		g := ring.Commit(prefixBytes + n)
-		g.Off, g.Len = g.Off+prefixBytes, uint32(n)
+		binary.BigEndian.PutUint16(buf[2:], uint16(size))
+		g := ring.Commit(prefixBytes + size)
+		g.Off, g.Len = g.Off+prefixBytes, uint32(size)
 		u.packets++
 		f.push(s, g, time.Now())
 	}
@@ -103,8 +147,13 @@ func (u *udpSource) take(s *media.Stream, f *flow, c *sock.UDP, wait bool, deadl
 // housekeep reads the control connection, keeps the session alive and sends
 // receiver reports.
 func (u *udpSource) housekeep(now time.Time) error {
-	if _, err := u.conn.Receive(u.drain[:], false, time.Time{}); err != nil {
-		return err // the encoder closed it, and with it the session
+	n, err := u.conn.Receive(u.drain[:], false, time.Time{})
+	if err != nil {
+		return closed(err) // and with it the session
+	}
+	u.rest = append(u.rest, u.drain[:n]...)
+	if err := u.link.control(); err != nil {
+		return err
 	}
 	if err := u.flush(); err != nil {
 		return err

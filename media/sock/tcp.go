@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,20 +14,10 @@ import (
 
 // A TCP is a connected stream socket. The zero value is not usable.
 type TCP struct {
-	waker
+	receiver
 	conn *net.TCPConn
-	raw  syscall.RawConn
 
-	// The state of the call in progress; see UDP.
-	recv struct {
-		fn   func(fd uintptr) bool
-		buf  []byte
-		from unix.RawSockaddrAny
-		wait bool
-		n    int
-		err  unix.Errno
-	}
-	send struct {
+	send struct { // the call in progress
 		fn  func(fd uintptr) bool
 		iov []unix.Iovec
 		n   int
@@ -43,13 +32,13 @@ func NewTCP(c *net.TCPConn) (*TCP, error) {
 		c.Close()
 		return nil, fmt.Errorf("tcp socket: %w", err)
 	}
-	t := &TCP{conn: c, raw: raw}
-	t.setDeadline = c.SetReadDeadline
-	t.recv.fn, t.send.fn = t.recvOnce, t.sendOnce
+	t := &TCP{conn: c}
+	t.prepare(raw, c.SetReadDeadline)
+	t.send.fn = t.sendOnce
 	return t, nil
 }
 
-// Local and Remote return the addresses of the two ends.
+// Local returns the near end's address.
 func (t *TCP) Local() netip.AddrPort { return t.conn.LocalAddr().(*net.TCPAddr).AddrPort() }
 
 // Remote returns the far end's address.
@@ -62,32 +51,16 @@ func (t *TCP) Close() error { return t.conn.Close() }
 // deadline if wait is set and nothing is there. It returns 0 and no error if
 // nothing came in time, or Wake was called; io.EOF when the far end has closed.
 func (t *TCP) Receive(buf []byte, wait bool, deadline time.Time) (int, error) {
-	if wait && !t.arm(deadline) {
-		wait = false
-	}
-	r := &t.recv
-	r.buf, r.wait, r.n, r.err = buf, wait, 0, 0
-	err := t.raw.Read(r.fn)
-	r.buf = nil
+	some, err := t.take(buf, wait, deadline)
 	switch {
-	case timedOut(err):
-		return 0, nil
-	case err != nil:
+	case err != nil || !some:
 		return 0, err
-	case r.err == unix.EAGAIN || r.err == unix.EINTR:
-		return 0, nil
-	case r.err != 0:
-		return 0, fmt.Errorf("receive: %w", r.err)
-	case r.n == 0:
+	case t.err != 0:
+		return 0, fmt.Errorf("receive: %w", t.err)
+	case t.n == 0:
 		return 0, io.EOF
 	}
-	return r.n, nil
-}
-
-func (t *TCP) recvOnce(fd uintptr) bool {
-	r := &t.recv
-	r.n, r.err = recvfrom(fd, r.buf, &r.from)
-	return r.err != unix.EAGAIN || !r.wait
+	return t.n, nil
 }
 
 // Send writes v as far as the connection takes it without waiting; what remains

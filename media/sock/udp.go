@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,24 +24,14 @@ const bufferBytes = 1 << 20
 
 // A UDP is a datagram socket. The zero value is not usable.
 type UDP struct {
-	waker
+	receiver
 	conn    *net.UDPConn
-	raw     syscall.RawConn
 	control []byte  // UDP_SEGMENT control message
 	segment *uint16 // the size in it
 	noGSO   bool    // the kernel or the route refused segmentation
+	refused uint64  // see Refused
 
-	// The state of the call in progress; fields, since closures made per call
-	// would allocate.
-	recv struct {
-		fn   func(fd uintptr) bool
-		buf  []byte
-		from unix.RawSockaddrAny
-		wait bool
-		n    int
-		err  unix.Errno
-	}
-	send struct {
+	send struct { // the call in progress
 		fn  func(fd uintptr) bool
 		iov []unix.Iovec
 		ctl []byte
@@ -67,10 +56,10 @@ func newUDP(c *net.UDPConn) (*UDP, error) {
 	}
 	_ = c.SetReadBuffer(bufferBytes) // what is granted is what there is
 	_ = c.SetWriteBuffer(bufferBytes)
-	u := &UDP{conn: c, raw: raw}
-	u.setDeadline = c.SetReadDeadline
+	u := &UDP{conn: c}
+	u.prepare(raw, c.SetReadDeadline)
 	u.control, u.segment = segmentControl()
-	u.recv.fn, u.send.fn = u.recvOnce, u.sendOnce
+	u.send.fn = u.sendOnce
 	return u, nil
 }
 
@@ -85,54 +74,67 @@ func (u *UDP) Close() error { return u.conn.Close() }
 
 // Connect fixes where datagrams go, and from where they are accepted.
 func (u *UDP) Connect(remote netip.AddrPort) error {
-	var sa unix.Sockaddr = &unix.SockaddrInet4{Port: int(remote.Port()), Addr: remote.Addr().Unmap().As4()}
-	if remote.Addr().Unmap().Is6() {
-		sa = &unix.SockaddrInet6{Port: int(remote.Port()), Addr: remote.Addr().As16()}
-	} else if u.conn.LocalAddr().(*net.UDPAddr).IP.To4() == nil {
-		sa = &unix.SockaddrInet6{Port: int(remote.Port()), Addr: netip.AddrFrom16(remote.Addr().As16()).As16()}
+	if !remote.IsValid() || remote.Port() == 0 || remote.Addr().IsUnspecified() {
+		return fmt.Errorf("connect to %s: want an address and a port", remote)
 	}
 	var cerr error
-	if err := u.raw.Control(func(fd uintptr) { cerr = unix.Connect(int(fd), sa) }); err != nil {
-		return err
+	err := u.raw.Control(func(fd uintptr) {
+		var sa unix.Sockaddr
+		if sa, cerr = addressFor(int(fd), remote); cerr == nil {
+			cerr = unix.Connect(int(fd), sa)
+		}
+	})
+	if err == nil {
+		err = cerr
 	}
-	if cerr != nil {
-		return fmt.Errorf("connect to %s: %w", remote, cerr)
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", remote, err)
 	}
 	return nil
+}
+
+// addressFor returns remote in the address family of a socket: one bound to every
+// address is of IPv6, and takes IPv4 addresses mapped into it (RFC 4291 §2.5.5.2).
+func addressFor(fd int, remote netip.AddrPort) (unix.Sockaddr, error) {
+	family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	addr, port := remote.Addr().Unmap(), int(remote.Port())
+	switch {
+	case err != nil:
+		return nil, err
+	case family == unix.AF_INET && addr.Is4():
+		return &unix.SockaddrInet4{Port: port, Addr: addr.As4()}, nil
+	case family == unix.AF_INET:
+		return nil, unix.EAFNOSUPPORT
+	}
+	sa := &unix.SockaddrInet6{Port: port, Addr: addr.As16()}
+	if zone := addr.Zone(); zone != "" {
+		i, err := net.InterfaceByName(zone)
+		if err != nil {
+			return nil, err
+		}
+		sa.ZoneId = uint32(i.Index)
+	}
+	return sa, nil
 }
 
 // Receive takes one datagram into buf. It waits for one until deadline if wait
 // is set. It returns 0 and no error if there was none in time, or Wake was called.
 func (u *UDP) Receive(buf []byte, wait bool, deadline time.Time) (int, error) {
-	if wait && !u.arm(deadline) {
-		wait = false
-	}
-	r := &u.recv
-	r.buf, r.wait, r.n, r.err = buf, wait, 0, 0
-	err := u.raw.Read(r.fn)
-	r.buf = nil
+	some, err := u.take(buf, wait, deadline)
 	switch {
-	case timedOut(err):
-		return 0, nil
-	case err != nil:
+	case err != nil || !some:
 		return 0, err
-	case r.err == unix.EAGAIN || r.err == unix.EINTR || r.err == unix.ECONNREFUSED:
-		return 0, nil // ECONNREFUSED: an ICMP answer to something sent earlier
-	case r.err != 0:
-		return 0, r.err
+	case lostOnTheWay(u.err):
+		return 0, nil // an answer to something sent earlier
+	case u.err != 0:
+		return 0, fmt.Errorf("receive: %w", u.err)
 	}
-	return r.n, nil
-}
-
-func (u *UDP) recvOnce(fd uintptr) bool {
-	r := &u.recv
-	r.n, r.err = recvfrom(fd, r.buf, &r.from)
-	return r.err != unix.EAGAIN || !r.wait
+	return u.n, nil
 }
 
 // From returns who sent the datagram last received.
 func (u *UDP) From() netip.AddrPort {
-	switch a := &u.recv.from; a.Addr.Family {
+	switch a := &u.receiver.from; a.Addr.Family {
 	case unix.AF_INET:
 		sa := inet4(a)
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), ntohs(sa.Port))
@@ -149,26 +151,29 @@ func ntohs(p uint16) uint16 { return p<<8 | p>>8 }
 
 // Send sends datagrams first to limit-1 of b to the connected address, as many as
 // the kernel takes without waiting, and returns the number after the last one
-// taken. Nil error and less than limit: the socket's buffer is full.
+// taken. Nil error and less than limit: the socket's buffer is full. A datagram
+// that finds no way is lost, like one lost on the way; see Refused.
 func (u *UDP) Send(b *Batch, first, limit int) (int, error) {
 	for first < limit {
 		end := first + 1
 		if !u.noGSO {
 			end = min(b.run(first), limit)
 		}
-		switch errno := u.sendRun(b, first, end); {
+		errno, err := u.sendRun(b, first, end)
+		switch {
+		case err != nil:
+			return first, err
 		case errno == 0:
 			first = end
 		case errno == unix.EAGAIN || errno == unix.ENOBUFS:
 			return first, nil
-		case errno == unix.EINTR || errno == unix.ECONNREFUSED:
-			// Refused: an ICMP answer to an earlier datagram, told by this call,
-			// which sent nothing. The receiver may be about to open its port.
-			if errno = u.sendRun(b, first, end); errno == 0 || errno == unix.ECONNREFUSED {
-				first = end
+		case errno == unix.EINTR:
+		case end-first > 1 && refusesSegments(errno):
+			u.noGSO = true
+		case lostOnTheWay(errno):
+			if first, err = u.sendAgain(b, first, end); err != nil {
+				return first, err
 			}
-		case end-first > 1 && (errno == unix.EIO || errno == unix.EINVAL || errno == unix.EOPNOTSUPP):
-			u.noGSO = true // the device cannot checksum, or the kernel is old
 		default:
 			return first, fmt.Errorf("send: %w", errno)
 		}
@@ -176,17 +181,52 @@ func (u *UDP) Send(b *Batch, first, limit int) (int, error) {
 	return first, nil
 }
 
-func (u *UDP) sendRun(b *Batch, first, end int) unix.Errno {
+// sendAgain sends after an error that may tell of an earlier datagram (ICMP): the
+// call that reports it sends nothing. If the error stays, the datagrams are lost.
+func (u *UDP) sendAgain(b *Batch, first, end int) (int, error) {
+	u.refused++
+	errno, err := u.sendRun(b, first, end)
+	if err == nil && (errno == 0 || lostOnTheWay(errno)) {
+		first = end
+	}
+	return first, err // anything else comes again at the next call
+}
+
+// Refused returns how often the far end, or the way there, told that datagrams do
+// not arrive: nobody listens at the port, or there is no route. The receiver may
+// be about to open its port, so that this is no error of Send.
+func (u *UDP) Refused() uint64 { return u.refused }
+
+// refusesSegments reports whether errno can mean that only segmented sends fail:
+// the device cannot checksum, the kernel is old, or a segment exceeds the MTU of
+// the way, where single datagrams are fragmented.
+func refusesSegments(errno unix.Errno) bool {
+	switch errno {
+	case unix.EIO, unix.EINVAL, unix.EOPNOTSUPP, unix.EMSGSIZE:
+		return true
+	}
+	return false
+}
+
+// lostOnTheWay reports whether errno tells of one datagram, now or by an ICMP
+// answer to an earlier one, rather than of the socket.
+func lostOnTheWay(errno unix.Errno) bool {
+	switch errno {
+	case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN,
+		unix.EMSGSIZE, unix.ENOPROTOOPT, unix.EPERM:
+		return true
+	}
+	return false
+}
+
+func (u *UDP) sendRun(b *Batch, first, end int) (unix.Errno, error) {
 	u.send.iov, u.send.ctl = b.iov[b.start(first):b.ends[end-1]], nil
 	if end-first > 1 {
 		*u.segment, u.send.ctl = uint16(b.sizes[first]), u.control
 	}
 	err := u.raw.Write(u.send.fn)
 	u.send.iov = nil
-	if err != nil {
-		return unix.EBADF
-	}
-	return u.send.err
+	return u.send.err, err
 }
 
 func (u *UDP) sendOnce(fd uintptr) bool {
