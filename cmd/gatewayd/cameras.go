@@ -366,11 +366,11 @@ func (cs *cameras) open(ctx context.Context, code domain.Code, profile uint8) (m
 			return media.Opened{}, err
 		}
 	}
-	udp := false
+	cfg := rtsp.Config{URL: url, User: user, Password: password, Log: cs.log}
 	if e := cs.settings(c); e != nil {
-		udp = e.UDP
+		cfg.UDP, cfg.Basic = e.UDP, e.Basic
 	}
-	return rtsp.Open(ctx, rtsp.Config{URL: url, User: user, Password: password, UDP: udp, Log: cs.log})
+	return rtsp.Open(ctx, cfg)
 }
 
 // errMoved reports that another encoder answers where this one was.

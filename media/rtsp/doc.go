@@ -33,6 +33,7 @@ type Config struct {
 	URL      string // rtsp://host[:port]/path, without user and password
 	User     string
 	Password digest.Secret
+	Basic    bool          // answer a Basic challenge too, which hands the password to whoever listens
 	UDP      bool          // prefer UDP to TCP
 	Timeout  time.Duration // of each exchange; 0: 5 s
 	Log      *slog.Logger  // nil: discard

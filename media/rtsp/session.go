@@ -49,7 +49,7 @@ const defaultTimeout = 60 * time.Second
 
 func newSession(cfg Config, c *net.TCPConn, u *base.URL) *session {
 	return &session{cfg: cfg, conn: c, in: bufio.NewReader(c), url: u, control: u, timeout: defaultTimeout,
-		auth: digest.New(digest.Config{User: cfg.User, Password: cfg.Password, AllowBasic: true})}
+		auth: digest.New(digest.Config{User: cfg.User, Password: cfg.Password, AllowBasic: cfg.Basic})}
 }
 
 func (s *session) close() {

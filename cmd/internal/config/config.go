@@ -94,6 +94,7 @@ type Encoder struct {
 	Identity string `toml:"identity" doc:"Hardware address or serial number, by which it is found again at another address." example:"00:11:22:33:44:55"`
 	User     string `toml:"user" doc:"User name. Empty: that of [discovery]."`
 	Password Secret `toml:"password" doc:"Password. Empty: that of [discovery]."`
+	Basic    bool   `toml:"basic" doc:"Answer RTSP Basic authentication too: old encoders know nothing else, but the password can be read on the way."`
 	UDP      bool   `toml:"udp" doc:"Fetch RTSP media over UDP instead of TCP."`
 	Record   *bool  `toml:"record" doc:"Record it. Absent: as [record] says."`
 }
