@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"districtgateway/cmd/internal/config"
+)
+
+func TestPercentileIsAValueThatSoManyDoNotExceed(t *testing.T) {
+	hundred := make([]time.Duration, 100)
+	for i := range hundred {
+		hundred[i] = time.Duration(100 - i) // 100 down to 1
+	}
+	for name, tc := range map[string]struct {
+		values []time.Duration
+		p      int
+		want   time.Duration
+	}{
+		"one value":        {[]time.Duration{7}, 95, 7},
+		"95 of a hundred":  {hundred, 95, 95},
+		"half":             {hundred, 50, 50},
+		"the most":         {hundred, 100, 100},
+		"rounded up":       {[]time.Duration{3, 1, 2}, 50, 2},
+		"95 of few is max": {[]time.Duration{1, 9, 2}, 95, 9},
+	} {
+		if got := percentile(tc.values, tc.p); got != tc.want {
+			t.Errorf("%s: percentile %d = %d, want %d", name, tc.p, got, tc.want)
+		}
+	}
+	if hundred[0] != 100 {
+		t.Error("the values were sorted in place")
+	}
+}
+
+func TestAFigureIsVoidWhenSomethingWasLost(t *testing.T) {
+	for name, tc := range map[string]struct {
+		value float64
+		lost  string
+		want  Verdict
+	}{
+		"below": {1, "", Kept}, "at the bar": {2, "", Kept}, "above": {2.1, "", Missed},
+		"below, lost": {1, "1 lost", Void}, "above, lost": {3, "1 lost", Void},
+	} {
+		if got := judge(tc.value, 2, tc.lost); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
+func TestFlagsNameMeasurementsThatExist(t *testing.T) {
+	opt, err := parse([]string{"--only", "idle,size", "--quick"})
+	if err != nil || !slices.Equal(opt.only, []string{"idle", "size"}) || !opt.quick {
+		t.Errorf("parse = %+v, %v", opt, err)
+	}
+	for _, args := range [][]string{{"--only", "idel"}, {"--only", "idle,"}, {"more"}, {"--fast"}} {
+		if _, err := parse(args); err == nil {
+			t.Errorf("%q was taken", args)
+		}
+	}
+	if _, err := parse([]string{"-h"}); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h: %v", err)
+	}
+}
+
+func TestFootprintCountsTheDaemonAndItsChildren(t *testing.T) {
+	child := exec.Command("sleep", "60")
+	if err := child.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer func() {
+		child.Process.Kill()
+		child.Wait()
+	}()
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: &exec.Cmd{Process: self}}
+	f, err := p.footprint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Count != 1 || f.Children.Total <= 0 || f.Daemon.Total <= f.Daemon.Anonymous || f.Daemon.Anonymous <= 0 {
+		t.Errorf("footprint %+v with one child", f)
+	}
+	if f.sum().Total != f.Daemon.Total+f.Children.Total {
+		t.Errorf("sum %+v of %+v", f.sum(), f)
+	}
+	if busy, err := p.processorTime(); busy <= 0 || err != nil {
+		t.Errorf("processor time %s, %v", busy, err)
+	}
+}
+
+// The daemons must take what the rig writes for them.
+func TestEveryLevelsConfigurationIsValid(t *testing.T) {
+	r := &rig{net: "127.70.1", sources: []string{"http://127.70.1.11:80/onvif/device_service"}, channels: []string{channelCode(0)}}
+	for i := range 3 {
+		f, err := config.Parse(r.configuration(i, "/tmp/level", "udp"))
+		if err != nil {
+			t.Errorf("level %d: %v", i, err)
+			continue
+		}
+		if up, low, enc := len(f.Uppers), len(f.Lowers), len(f.Encoders); up != min(i, 1) || low != min(2-i, 1) || enc != i/2 {
+			t.Errorf("level %d has %d uppers, %d lowers, %d encoders", i, up, low, enc)
+		}
+	}
+}
+
+func TestReportNamesEveryFigureAndTheMachine(t *testing.T) {
+	var b bytes.Buffer
+	Report{Machine: Machine{Cores: 3, Go: "go9"}, Results: []Result{{Name: "one", Verdict: Missed}, {Name: "two", Verdict: Kept}}}.print(&b)
+	for _, want := range []string{"one", "MISSED", "two", "3 cores", "go9"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestAStreamThatEndsEarlyIsAnError(t *testing.T) {
+	if err := readVideo(strings.NewReader(""), nil); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("readVideo of nothing: %v", err)
+	}
+}

@@ -1,0 +1,174 @@
+// Command bench measures the promises of docs/promises.md on this machine: it
+// starts three levels of the gateway and simulated encoders on loopback
+// addresses, watches at the top, and reads what the daemons cost.
+//
+// Each daemon runs from a copy of the program of its own: the proportional set
+// size would otherwise charge each with a part of the text only.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const usage = `bench - measure the promises of docs/promises.md on this machine
+
+usage:
+  bench [--bin DIR] [--only NAME[,NAME]] [--quick] [--json FILE] [--logs DIR]
+
+  --bin DIR    take gatewayd and encodersim from DIR if they are there;
+               otherwise both are built by make dist
+  --only NAME  one measurement, or several: %s
+  --quick      fewer pictures and shorter times: a look, no measurement
+  --json FILE  write the results as JSON too
+  --logs DIR   keep the logs of the programs here
+
+exit status: 0 measured, whether or not a promise is kept; 1 something could
+not be measured; 2 wrong usage
+`
+
+// Exit statuses.
+const (
+	exitGood   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// A measurement yields the figures of one arrangement.
+type measurement struct {
+	name string
+	run  func(context.Context, *bench) ([]Result, error)
+}
+
+// measurements are all there are, in the order they run.
+func measurements() []measurement {
+	return []measurement{
+		{"size", measureSize},
+		{"idle", measureIdle},
+		{"district", measureDistrict},
+		{"first-tcp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "tcp-passive") }},
+		{"first-udp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "udp") }},
+	}
+}
+
+// options are the flags.
+type options struct {
+	bin, json, logs string
+	only            []string
+	quick           bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// command runs the command line and returns the exit status.
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opt, err := parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(stdout, usage, strings.Join(names(), ", "))
+		return exitGood
+	case err != nil:
+		fmt.Fprintln(stderr, "bench:", err)
+		return exitUsage
+	}
+	report, err := measure(ctx, opt, stderr)
+	report.print(stdout)
+	if opt.json != "" && report.Results != nil {
+		err = errors.Join(err, save(opt.json, report))
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return exitFailed
+	}
+	return exitGood
+}
+
+func names() (list []string) {
+	for _, m := range measurements() {
+		list = append(list, m.name)
+	}
+	return list
+}
+
+func parse(args []string) (options, error) {
+	var opt options
+	var only string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&opt.bin, "bin", "", "")
+	flags.StringVar(&only, "only", "", "")
+	flags.BoolVar(&opt.quick, "quick", false, "")
+	flags.StringVar(&opt.json, "json", "", "")
+	flags.StringVar(&opt.logs, "logs", "", "")
+	if err := flags.Parse(args); err != nil {
+		return opt, err
+	}
+	if flags.NArg() > 0 {
+		return opt, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if only != "" {
+		opt.only = strings.Split(only, ",")
+	}
+	for _, name := range opt.only {
+		if !slices.Contains(names(), name) {
+			return opt, fmt.Errorf("--only %q: want %s", name, strings.Join(names(), ", "))
+		}
+	}
+	return opt, nil
+}
+
+// measure runs the measurements chosen. One that fails does not keep the others
+// from being made.
+func measure(ctx context.Context, opt options, progress io.Writer) (Report, error) {
+	report := Report{Machine: describeMachine(), Quick: opt.quick}
+	b, err := newBench(opt, progress)
+	if err != nil {
+		return report, err
+	}
+	defer b.close()
+	if err := b.prepare(ctx, opt); err != nil {
+		return report, err
+	}
+	var errs []error
+	for _, m := range measurements() {
+		if ctx.Err() != nil || len(opt.only) > 0 && !slices.Contains(opt.only, m.name) {
+			continue
+		}
+		before, began := loadAverage(), time.Now()
+		b.say("%s", m.name)
+		results, err := m.run(ctx, b)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", m.name, err))
+			b.say("%s: not measured: %v", m.name, err)
+		}
+		for i := range results {
+			results[i].Load = fmt.Sprintf("%s to %s", before, loadAverage())
+			results[i].Seconds = time.Since(began).Round(time.Second).Seconds()
+		}
+		report.Results = append(report.Results, results...)
+	}
+	return report, errors.Join(append(errs, ctx.Err())...)
+}
+
+func save(path string, r Report) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
