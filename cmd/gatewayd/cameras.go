@@ -42,6 +42,7 @@ type cameras struct {
 	mu       sync.Mutex
 	inv      *inventory
 	services map[domain.Code]*service
+	known    map[string]found // what the last round of discovery found, by endpoint
 }
 
 // A service is one camera in service. Its fields are guarded by cameras.mu.
@@ -60,6 +61,7 @@ type service struct {
 func newCameras(c *cameras) *cameras {
 	c.inv = newInventory(c.self)
 	c.services = map[domain.Code]*service{}
+	c.known = map[string]found{}
 	c.kick = make(chan struct{}, 1)
 	return c
 }

@@ -63,6 +63,10 @@ func (cs *cameras) discover(ctx context.Context, wait time.Duration) ([]found, e
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, askAtOnce)
 	for i := range d.Found {
+		if old, ok := cs.stillKnown(d.Found[i]); ok {
+			all[i] = old
+			continue
+		}
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
@@ -73,8 +77,37 @@ func (cs *cameras) discover(ctx context.Context, wait time.Duration) ([]found, e
 	for i := range all {
 		cs.settle(&all[i])
 	}
+	cs.remember(all)
 	slices.SortFunc(all, func(a, b found) int { return strings.Compare(a.From.String(), b.From.String()) })
 	return all, err
+}
+
+// stillKnown returns what the last round found of an encoder that is in service
+// and delivers: it need not be asked again who it is.
+func (cs *cameras) stillKnown(f onvif.Found) (found, bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	old, ok := cs.known[f.Endpoint]
+	if !ok || f.Endpoint == "" || len(old.codes) == 0 || !slices.Equal(old.XAddrs, f.XAddrs) {
+		return found{}, false
+	}
+	for _, code := range old.codes {
+		s, c := cs.services[code], cs.inv.cameras[code]
+		if s == nil || c == nil || c.Address != old.device.XAddr || s.stream == nil || !s.stream.State().Connected {
+			return found{}, false
+		}
+	}
+	return old, true
+}
+
+// remember keeps what a round found, for the next.
+func (cs *cameras) remember(all []found) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	clear(cs.known)
+	for _, f := range all {
+		cs.known[f.Endpoint] = f
+	}
 }
 
 // judge asks an encoder who it is.
@@ -106,7 +139,7 @@ func (cs *cameras) judge(ctx context.Context, f onvif.Found) found {
 
 // settle enters what an encoder told into the inventory.
 func (cs *cameras) settle(f *found) {
-	if f.verdict != "" {
+	if f.verdict != "" { // it could not be asked, or is known still
 		return
 	}
 	cs.mu.Lock()
