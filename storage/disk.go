@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -162,11 +163,15 @@ func (d *disk) abandon(s *segmentFile, err error) {
 func (d *disk) begin(j *job) error {
 	h := &j.begin.header
 	h.volume, h.session = d.volume, d.sess
+	if slices.EqualFunc(h.tracks, j.rec.head.tracks, sameTrack) { // as nearly always: making them anew takes 500 allocations
+		h.boxes = j.rec.head.boxes
+	}
 	d.need(maxHeader + 2*block)
 	b, err := appendHeader(d.mem[:0], h)
 	if err != nil {
 		return err
 	}
+	j.rec.head.tracks, j.rec.head.boxes = h.tracks, h.boxes
 	s, err := createSegment(d.dir, h, d.direct)
 	if err != nil {
 		return err

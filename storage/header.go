@@ -18,7 +18,8 @@ type header struct {
 	base    media.Ticks // the source's time at which the file's own time is 0
 	tracks  []media.Track
 	before  []Gap
-	size    int // bytes of the section; set by parseHeader
+	boxes   []byte // ftyp and moov of the tracks, if they are known already
+	size    int    // bytes of the section; set by parseHeader
 }
 
 const maxTracks = 4
@@ -26,11 +27,14 @@ const maxTracks = 4
 // appendHeader appends the section: ftyp, moov, our box, padding.
 func appendHeader(b []byte, h *header) ([]byte, error) {
 	from := len(b)
-	boxes, err := initBoxes(h.tracks)
-	if err != nil {
-		return b, err
+	if h.boxes == nil {
+		boxes, err := initBoxes(h.tracks)
+		if err != nil {
+			return b, err
+		}
+		h.boxes = boxes
 	}
-	b = append(b, boxes...)
+	b = append(b, h.boxes...)
 	b, at := openUUID(b, &headerID)
 	body := len(b)
 	b = append(b, formatVersion, byte(h.kind), 0, 0)

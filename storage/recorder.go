@@ -49,6 +49,7 @@ type Recorder struct {
 	cur    *job
 	gen    uint32
 	stats  recorderStats
+	head   header // tracks and boxes of the newest segment; the disk goroutine's
 
 	failed  atomic.Uint32 // generation of the segment that the disk gave up
 	kind    atomic.Uint32

@@ -50,9 +50,9 @@ func health(s api.Status) string {
 
 // process tells what the daemon costs.
 func (c *control) process() api.Process {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
-	metrics.Read(sample)
-	p := api.Process{PID: os.Getpid(), Mallocs: sample[0].Value.Uint64(), Goroutines: runtime.NumGoroutine(), Memory: proportionalSize()}
+	samples := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}, {Name: "/gc/heap/tiny/allocs:objects"}}
+	metrics.Read(samples)
+	p := api.Process{PID: os.Getpid(), Mallocs: samples[0].Value.Uint64() + samples[1].Value.Uint64(), Goroutines: runtime.NumGoroutine(), Memory: proportionalSize()}
 	for _, k := range c.hub.Streams() {
 		p.Packets += k.Stats.Packets
 	}

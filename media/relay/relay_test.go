@@ -23,7 +23,7 @@ func TestEveryPictureArrivesOnceAndInOrder(t *testing.T) {
 				if err := from.Attach(sender); err != nil {
 					t.Fatal(err)
 				}
-				pour(src)
+				pour(t, src, sink)
 				// The last picture is complete only when the next begins: it is not waited for.
 				wait(t, "pictures did not arrive", func() bool {
 					units, _ := sink.Units()
@@ -55,7 +55,7 @@ func TestMiddleLevelPassesPicturesOn(t *testing.T) {
 	if err := errors.Join(top.Attach(sink), middle.Attach(second)); err != nil {
 		t.Fatal(err)
 	}
-	pour(src)
+	pour(t, src, sink)
 	wait(t, "pictures did not arrive", func() bool {
 		units, _ := sink.Units()
 		return len(units) >= pictures-2

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -63,8 +64,13 @@ func picture(i int) []byte {
 	return mediatest.Slice(media.H264, i%10 == 0, 500+i*397%9000+30000*(1-min(i%10, 1)), byte(i))
 }
 
-// pour pushes the pictures, as fast as they are taken.
-func pour(src *mediatest.Source) {
+// inFlight is how many pictures may be on their way: what socket buffers hold even
+// if nobody reads for long. More of them are lost by UDP, as they should be.
+const inFlight = 4
+
+// pour pushes the pictures as sink gets them.
+func pour(t *testing.T, src *mediatest.Source, sink *mediatest.Sink) {
+	t.Helper()
 	p := mediatest.Packetizer{PayloadType: 98, SSRC: 7}
 	for i := range pictures {
 		nals := [][]byte{picture(i)}
@@ -72,6 +78,10 @@ func pour(src *mediatest.Source) {
 			nals = append(mediatest.Parameters(media.H264), nals...)
 		}
 		src.Push(0, p.Video(media.H264, uint32(i)*3600, nals...)...)
+		wait(t, fmt.Sprintf("picture %d did not arrive", i-inFlight), func() bool {
+			units, _ := sink.Units()
+			return len(units) > i-inFlight
+		})
 	}
 }
 

@@ -23,18 +23,19 @@ func TestStalledTCPReceiverResumesAtAKeyPictureWithFramesWhole(t *testing.T) {
 		h.picture(20000)
 		h.tick(time.Millisecond)
 	}
-	if n := h.sender.stats.Dropped; n != 1 {
-		t.Errorf("%d units dropped, want the one that was cut", n)
+	// The system moves bytes on when it likes: another unit may have been begun, and cut.
+	if n := h.sender.stats.Dropped; n > 5 {
+		t.Errorf("%d units dropped, want those that were cut, each once", n)
 	}
-	gaps, after, read := 0, 0, 0
-	for last := h.read(); after < 100; read++ {
+	gaps, after, read := uint64(0), 0, 0
+	for last := h.read(); after < 300; read++ {
 		if read > 20000 {
 			t.Fatal("the cut picture looks complete: no gap in the sequence numbers")
 		}
 		h.picture(1000)
 		p := h.read()
 		switch step := seqOf(p) - seqOf(last); {
-		case step == 2 && gaps == 0: // the cut picture must be seen to be incomplete
+		case step == 2 && gaps < h.sender.stats.Dropped: // the cut picture must be seen to be incomplete
 			gaps++
 			if !bytes.HasPrefix(p[12:], []byte{0, 0, 1, 0xBA}) || !bytes.Contains(p, []byte{0, 0, 1, 0xBC}) {
 				t.Error("not resumed with a key picture")
@@ -43,7 +44,9 @@ func TestStalledTCPReceiverResumesAtAKeyPictureWithFramesWhole(t *testing.T) {
 			t.Fatalf("sequence number after %d is %d", seqOf(last), seqOf(p))
 		}
 		last = p
-		after += gaps
+		if gaps > 0 {
+			after++
+		}
 	}
 }
 
