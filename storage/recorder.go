@@ -43,7 +43,6 @@ type Recorder struct {
 	free   chan *job
 	jobs   []*job
 	cursor media.Cursor
-	lapped uint64
 	tracks trackMap
 	run    running
 	cur    *job
@@ -74,6 +73,8 @@ type running struct {
 }
 
 type recorderStats struct {
+	lapped uint64 // units of the stream, when last looked; the owner's
+
 	fragments, bytes, samples, dropped, holes atomic.Uint64
 }
 
@@ -145,8 +146,8 @@ func (r *Recorder) Flush(s *media.Stream, now time.Time) (time.Time, error) {
 		if !ok {
 			break
 		}
-		if l := r.cursor.Lapped(); l != r.lapped {
-			r.lapped = l
+		if l := r.cursor.Lapped(); l != r.stats.lapped {
+			r.stats.lapped = l
 			r.stop(CauseDisk)
 		}
 		if v := s.TrackVersion(); !r.tracks.known || v != r.tracks.version {
