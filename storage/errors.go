@@ -14,7 +14,6 @@ var (
 	ErrVolumeStalled = errors.New("volume does not answer")
 	ErrNoRecording   = errors.New("no recording in this range")
 	ErrChannelName   = errors.New("channel name cannot be a file name")
-	ErrStopped       = errors.New("volume is stopped")
 )
 
 // An InUseError names who holds the volume. It is [ErrVolumeInUse].

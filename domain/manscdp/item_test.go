@@ -5,6 +5,26 @@ import (
 	"testing"
 )
 
+const (
+	system = "33010200002000000001"
+	group  = "33010200002150000001"
+	org    = "33010200002160000001"
+	subOrg = "33010200002160000002"
+	nvr    = "33010200001180000001"
+)
+
+func TestKindOf(t *testing.T) {
+	for id, want := range map[string]NodeKind{
+		"33": NodeRegion, "3301": NodeRegion, "330102": NodeRegion, "33010203": NodeRegion, "330": NodeDevice, "3301020304": NodeDevice,
+		system: NodeSystem, group: NodeGroup, org: NodeOrg, nvr: NodeDevice, camera: NodeDevice, "": NodeDevice, "ab": NodeDevice,
+		"3301020000200000000x": NodeDevice, "330102000020100000": NodeDevice,
+	} {
+		if got := KindOf(id); got != want {
+			t.Errorf("KindOf(%q) = %d, want %d", id, got, want)
+		}
+	}
+}
+
 // encodeItem returns an item as it is written in a response, without line ends.
 func encodeItem(t *testing.T, i Item, v Version) string {
 	t.Helper()

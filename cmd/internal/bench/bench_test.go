@@ -74,7 +74,7 @@ func TestFlagsNameMeasurementsThatExist(t *testing.T) {
 func TestFootprintCountsTheDaemonAndItsChildren(t *testing.T) {
 	child := exec.Command("sleep", "60")
 	if err := child.Start(); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer func() {
 		child.Process.Kill()

@@ -130,7 +130,7 @@ func start(t *testing.T, places []string, targets ...*Target) *Server {
 	t.Helper()
 	s, err := New(Config{Places: places, Targets: func() []*Target { return targets }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		t.Skipf("this machine cannot listen on %v: %v", places, err)
+		t.Fatalf("this machine cannot listen on %v: %v", places, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -203,15 +203,15 @@ func TestTwoSimulatorsShareTheGroupOnLoopback(t *testing.T) {
 	defer conn.Close()
 	lo, err := net.InterfaceByName("lo")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	if err := ipv4.NewPacketConn(conn).SetMulticastInterface(lo); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	id := newUUID()
 	probe := soap(fmt.Sprintf(`<a:MessageID>%s</a:MessageID>`, id), `<d:Probe><d:Types>dn:NetworkVideoTransmitter</d:Types></d:Probe>`)
 	if _, err := conn.WriteTo([]byte(probe), &net.UDPAddr{IP: group(), Port: Port}); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	collect(t, conn, id, want)
 }
@@ -219,7 +219,7 @@ func TestTwoSimulatorsShareTheGroupOnLoopback(t *testing.T) {
 func TestHelloAndByeReachTheGroup(t *testing.T) {
 	sock, err := joinGroup("lo")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer sock.conn.Close()
 	target := &Target{UUID: newUUID(), HTTPPort: 80}
