@@ -87,7 +87,6 @@ func TestOpenReaderOutlivesDeletion(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	r.vol.cfg.Days = 0
 	if _, err := r.vol.child.ask(t.Context(), opMark, (&expiry{bytes: 1, limit: 1}).encode()); err != nil {
 		t.Fatal(err)
 	}
