@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ type link struct {
 		answer digest.Answer
 	}
 
-	alive   time.Time // when the session was last kept alive
+	alive   time.Time // when the session is to be kept alive next
 	report  time.Time // when receiver reports were last sent
 	packets uint64    // pushed so far
 	seen    uint64    // packets at heard
@@ -50,13 +51,17 @@ func (l *link) watch(now time.Time) error {
 
 // keepAlive sends what keeps the session alive at the encoder, when it is time.
 func (l *link) keepAlive(now time.Time) error {
-	if l.alive.IsZero() {
-		l.alive = now
-	}
-	if now.Sub(l.alive) < l.session.timeout/2 {
+	if !l.alive.IsZero() && now.Before(l.alive) {
 		return nil
 	}
-	l.alive = now
+	first := l.alive.IsZero()
+	// Between a third and a half of what the encoder waits for: sessions that began
+	// together are not kept alive together.
+	third := l.session.timeout / 3
+	l.alive = now.Add(third + rand.N(third/2))
+	if first {
+		return nil
+	}
 	return l.ask()
 }
 
@@ -85,8 +90,11 @@ func (l *link) message(m base.Method) ([]byte, digest.Answer, error) {
 }
 
 // handle deals with one whole message of the encoder. One that cannot be read is
-// passed over.
+// passed over, and so is word that all is well, which is what nearly all say.
 func (l *link) handle(b []byte) error {
+	if bytes.HasPrefix(b, []byte("RTSP/1.0 200 ")) {
+		return nil
+	}
 	in := bufio.NewReader(bytes.NewReader(b))
 	if bytes.HasPrefix(b, []byte("RTSP/")) {
 		var res base.Response
@@ -228,5 +236,6 @@ func (l *link) teardown() {
 	if text, _, err := l.message(base.Teardown); err == nil {
 		_ = l.write(text) // it is a courtesy
 	}
+	l.conn.Close()
 	l.session.close()
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +18,8 @@ var past = time.Unix(1, 0)
 // wait. The state of the call in progress is in fields, since closures made per
 // call would allocate.
 type receiver struct {
-	raw         syscall.RawConn
-	setDeadline func(time.Time) error
-	woken       atomic.Bool
+	descriptor
+	woken atomic.Bool
 
 	waiting func(fd uintptr) bool
 	looking func(fd uintptr)
@@ -32,8 +30,8 @@ type receiver struct {
 	err     unix.Errno
 }
 
-func (r *receiver) prepare(raw syscall.RawConn, setDeadline func(time.Time) error) {
-	r.raw, r.setDeadline = raw, setDeadline
+func (r *receiver) prepare(d descriptor) {
+	r.descriptor = d
 	r.waiting = func(fd uintptr) bool {
 		r.look(fd)
 		return r.err != unix.EAGAIN
@@ -49,14 +47,14 @@ func (r *receiver) look(fd uintptr) {
 // Wake ends the wait in progress or the next one. Any goroutine.
 func (r *receiver) Wake() {
 	r.woken.Store(true)
-	_ = r.setDeadline(past) // fails only if closed: then nobody waits
+	_ = r.file.SetReadDeadline(past) // fails only if closed: then nobody waits
 }
 
 // arm sets the deadline of the coming wait; it reports false if Wake was called.
 // The order here and in Wake is what makes a wake-up impossible to lose: the
 // flag is read after the deadline was set, and set before the deadline is.
 func (r *receiver) arm(deadline time.Time) bool {
-	_ = r.setDeadline(deadline)
+	_ = r.file.SetReadDeadline(deadline)
 	return !r.woken.Swap(false)
 }
 
@@ -68,12 +66,12 @@ func (r *receiver) take(buf []byte, wait bool, deadline time.Time) (bool, error)
 	defer func() { r.buf = nil }()
 	if wait && r.arm(deadline) {
 		if err := r.raw.Read(r.waiting); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return false, err
+			return false, asClosed(err)
 		}
 	}
 	if !r.tried {
 		if err := r.raw.Control(r.looking); err != nil {
-			return false, err
+			return false, asClosed(err)
 		}
 	}
 	return r.err != unix.EAGAIN && r.err != unix.EINTR, nil

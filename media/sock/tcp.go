@@ -15,7 +15,7 @@ import (
 // A TCP is a connected stream socket. The zero value is not usable.
 type TCP struct {
 	receiver
-	conn *net.TCPConn
+	local, remote netip.AddrPort
 
 	send struct { // the call in progress
 		fn  func(fd uintptr) bool
@@ -27,25 +27,21 @@ type TCP struct {
 
 // NewTCP takes over c, which must not be used any more.
 func NewTCP(c *net.TCPConn) (*TCP, error) {
-	raw, err := c.SyscallConn()
+	t := &TCP{local: c.LocalAddr().(*net.TCPAddr).AddrPort(), remote: c.RemoteAddr().(*net.TCPAddr).AddrPort()}
+	d, err := takeOver(c)
 	if err != nil {
-		c.Close()
-		return nil, fmt.Errorf("tcp socket: %w", err)
+		return nil, err
 	}
-	t := &TCP{conn: c}
-	t.prepare(raw, c.SetReadDeadline)
+	t.prepare(d)
 	t.send.fn = t.sendOnce
 	return t, nil
 }
 
 // Local returns the near end's address.
-func (t *TCP) Local() netip.AddrPort { return t.conn.LocalAddr().(*net.TCPAddr).AddrPort() }
+func (t *TCP) Local() netip.AddrPort { return t.local }
 
 // Remote returns the far end's address.
-func (t *TCP) Remote() netip.AddrPort { return t.conn.RemoteAddr().(*net.TCPAddr).AddrPort() }
-
-// Close closes the connection and ends a wait in progress. Any goroutine.
-func (t *TCP) Close() error { return t.conn.Close() }
+func (t *TCP) Remote() netip.AddrPort { return t.remote }
 
 // Receive takes what has arrived into buf, at most its length. It waits until
 // deadline if wait is set and nothing is there. It returns 0 and no error if
@@ -73,7 +69,7 @@ func (t *TCP) Send(v *Vector) error {
 		t.send.iov = nil
 		switch {
 		case err != nil:
-			return err
+			return asClosed(err)
 		case t.send.err == unix.EAGAIN:
 			return nil
 		case t.send.err == unix.EINTR:

@@ -25,7 +25,7 @@ const bufferBytes = 1 << 20
 // A UDP is a datagram socket. The zero value is not usable.
 type UDP struct {
 	receiver
-	conn    *net.UDPConn
+	local   netip.AddrPort
 	control []byte  // UDP_SEGMENT control message
 	segment *uint16 // the size in it
 	noGSO   bool    // the kernel or the route refused segmentation
@@ -45,32 +45,22 @@ func ListenUDP(local netip.AddrPort) (*UDP, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newUDP(c)
-}
-
-func newUDP(c *net.UDPConn) (*UDP, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		c.Close()
-		return nil, fmt.Errorf("udp socket: %w", err)
-	}
 	_ = c.SetReadBuffer(bufferBytes) // what is granted is what there is
 	_ = c.SetWriteBuffer(bufferBytes)
-	u := &UDP{conn: c}
-	u.prepare(raw, c.SetReadDeadline)
+	a := c.LocalAddr().(*net.UDPAddr).AddrPort()
+	u := &UDP{local: netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}
+	d, err := takeOver(c)
+	if err != nil {
+		return nil, err
+	}
+	u.prepare(d)
 	u.control, u.segment = segmentControl()
 	u.send.fn = u.sendOnce
 	return u, nil
 }
 
 // Local returns the address the socket is bound to.
-func (u *UDP) Local() netip.AddrPort {
-	a := u.conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-// Close closes the socket and ends a wait in progress. Any goroutine.
-func (u *UDP) Close() error { return u.conn.Close() }
+func (u *UDP) Local() netip.AddrPort { return u.local }
 
 // Connect fixes where datagrams go, and from where they are accepted.
 func (u *UDP) Connect(remote netip.AddrPort) error {
@@ -84,11 +74,11 @@ func (u *UDP) Connect(remote netip.AddrPort) error {
 			cerr = unix.Connect(int(fd), sa)
 		}
 	})
-	if err == nil {
-		err = cerr
-	}
 	if err != nil {
-		return fmt.Errorf("connect to %s: %w", remote, err)
+		cerr = asClosed(err)
+	}
+	if cerr != nil {
+		return fmt.Errorf("connect to %s: %w", remote, cerr)
 	}
 	return nil
 }
@@ -226,6 +216,9 @@ func (u *UDP) sendRun(b *Batch, first, end int) (unix.Errno, error) {
 	}
 	err := u.raw.Write(u.send.fn)
 	u.send.iov = nil
+	if err != nil {
+		err = asClosed(err)
+	}
 	return u.send.err, err
 }
 
