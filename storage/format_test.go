@@ -198,7 +198,7 @@ func FuzzFrame(f *testing.F) {
 		_, _ = decodeQuery(fr.body)
 		_, _ = decodeHello(fr.body)
 		_, _ = decodeExpiry(fr.body)
-		_, _ = decodeStats(fr.body)
+		_, _ = decodeStats(fr.body, []string{"a"})
 		_, _ = decodeCheck(fr.body)
 	})
 }

@@ -28,6 +28,7 @@ func (v *Volume) keep(ctx context.Context) {
 		case <-v.child.up:
 			v.keeper.recover.Store(true)
 			v.recover(ctx)
+			v.keeper.marked.Store(true)
 			v.note(v.retain(ctx))
 		case <-commit.C:
 			v.note(v.flush(ctx))
@@ -141,7 +142,11 @@ func (v *Volume) askStats(ctx context.Context) (indexStats, error) {
 	if err != nil {
 		return indexStats{}, err
 	}
-	st, err := decodeStats(b)
+	var known []string
+	if before := v.keeper.totals.Load(); before != nil {
+		known = before.channels
+	}
+	st, err := decodeStats(b, known)
 	if err == nil {
 		v.keeper.totals.Store(&st)
 	}
@@ -180,24 +185,38 @@ func (v *Volume) retain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		e := v.expiry(st, now)
-		b, err := v.child.ask(ctx, opMark, e.encode())
-		if err != nil {
-			return err
+		rows, err := v.mark(ctx, v.expiry(st, now), st.oldest)
+		if err == nil && v.keeper.marked.Load() {
+			err = v.purge(ctx)
 		}
-		rows, err := decodeRows(&decoder{b: b})
-		if err != nil {
-			return err
-		}
-		v.recent.remove(rows)
-		v.keeper.expired.Add(uint64(len(rows)))
-		if err := v.purge(ctx); err != nil || len(rows) == 0 {
+		if err != nil || len(rows) == 0 {
 			return err
 		}
 	}
 	return nil
 }
 
+// mark has the child mark what e asks for, and forgets it. Nothing is asked for
+// while the oldest segment, begun at oldest, may stay.
+func (v *Volume) mark(ctx context.Context, e expiry, oldest int64) ([]Segment, error) {
+	if !e.due(oldest) {
+		return nil, nil
+	}
+	v.keeper.marked.Store(true)
+	b, err := v.child.ask(ctx, opMark, e.encode())
+	if err != nil {
+		return nil, err
+	}
+	rows, err := decodeRows(&decoder{b: b})
+	if err != nil {
+		return nil, err
+	}
+	v.recent.remove(rows)
+	v.keeper.expired.Add(uint64(len(rows)))
+	return rows, nil
+}
+
+// purge has the child remove what is marked.
 func (v *Volume) purge(ctx context.Context) error {
 	for {
 		b, err := v.child.ask(ctx, opPurge, nil)
@@ -205,6 +224,7 @@ func (v *Volume) purge(ctx context.Context) error {
 			return err
 		}
 		if len(b) == 0 || b[0] == 0 {
+			v.keeper.marked.Store(false)
 			return nil
 		}
 	}
@@ -214,7 +234,7 @@ func (v *Volume) purge(ctx context.Context) error {
 // given some room whatever its file system claims.
 func (v *Volume) expiry(st indexStats, now time.Time) expiry {
 	open, _ := v.recent.open()
-	e := expiry{limit: purgeBatch, bytes: v.cfg.MinFree - st.free, cutoffs: map[string]int64{}}
+	e := expiry{limit: purgeBatch, bytes: v.cfg.MinFree - st.free, cutoffs: make(map[string]int64, len(v.cfg.ChannelDays))}
 	if v.cfg.MaxBytes > 0 {
 		e.bytes = max(e.bytes, st.bytes+open-v.cfg.MaxBytes)
 	}

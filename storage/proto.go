@@ -202,6 +202,16 @@ func decodeExpiry(b []byte) (expiry, error) {
 	return e, d.err("expiry")
 }
 
+// due reports whether anything is asked for, where the oldest segment began at
+// oldest; 0: there is none.
+func (e *expiry) due(oldest int64) bool {
+	latest := e.cutoff
+	for _, at := range e.cutoffs {
+		latest = max(latest, at)
+	}
+	return e.bytes > 0 || oldest > 0 && oldest < latest
+}
+
 func (e *expiry) cutoffOf(channel string) int64 {
 	if at, ok := e.cutoffs[channel]; ok {
 		return at

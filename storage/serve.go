@@ -195,11 +195,19 @@ func (s *indexStats) encode() []byte {
 	return b
 }
 
-func decodeStats(b []byte) (indexStats, error) {
+// decodeStats takes the names of channels from known where they are the same: the
+// parent asks every other second.
+func decodeStats(b []byte, known []string) (indexStats, error) {
 	d := decoder{b: b}
 	s := indexStats{bytes: int64(d.u64()), segments: int64(d.u64()), free: int64(d.u64()), space: int64(d.u64()), oldest: int64(d.u64())}
-	for range min(d.uvarint(), uint64(len(b))) {
-		s.channels = append(s.channels, d.str(64))
+	n := int(min(d.uvarint(), uint64(len(b))))
+	s.channels = make([]string, 0, n)
+	for i := range n {
+		if name := d.blob(64); i < len(known) && known[i] == string(name) {
+			s.channels = append(s.channels, known[i])
+		} else {
+			s.channels = append(s.channels, string(name))
+		}
 	}
 	return s, d.err("totals")
 }

@@ -78,6 +78,7 @@ type keeper struct {
 	pending []Segment // rows the index has not acknowledged, oldest first
 	kick    chan struct{}
 	full    atomic.Bool // the disk said so
+	marked  atomic.Bool // segments may be marked for deletion and still there
 	recover atomic.Bool // the index must be brought in line with the segments
 	busy    atomic.Bool // it is being
 	totals  atomic.Pointer[indexStats]

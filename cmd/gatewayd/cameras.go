@@ -441,8 +441,9 @@ func (cs *cameras) items() []domain.Item {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	now := time.Now()
-	var items []domain.Item
-	for _, c := range cs.inv.list() {
+	list := cs.inv.list()
+	items := make([]domain.Item, 0, len(list))
+	for _, c := range list {
 		it := domain.Item{
 			ID: domain.NodeID(c.Code), Name: c.Name, Parent: domain.NodeID(cs.self), Region: domain.NodeID(cs.file.Server.Region),
 			Maker: c.Maker, Model: c.Model, Host: hostOf(c.Address), PTZ: 3, Streams: 1,

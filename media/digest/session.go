@@ -218,26 +218,35 @@ func hexHash(h hash.Hash, s string) string {
 // unquoted; opaque comes back even when empty; response goes last, where some
 // servers look for it.
 func (u use) header(c *digest.Credentials) string {
-	var b strings.Builder
-	b.WriteString("Digest username=" + quote(c.Username) + ", realm=" + quote(c.Realm) +
-		", nonce=" + quote(c.Nonce) + ", uri=" + quote(c.URI))
+	b := make([]byte, 0, 512)
+	b = appendQuoted(append(b, "Digest username="...), c.Username)
+	b = appendQuoted(append(b, ", realm="...), c.Realm)
+	b = appendQuoted(append(b, ", nonce="...), c.Nonce)
+	b = appendQuoted(append(b, ", uri="...), c.URI)
 	if c.Algorithm != "" {
-		b.WriteString(", algorithm=" + c.Algorithm)
+		b = append(append(b, ", algorithm="...), c.Algorithm...)
 	}
 	if _, ok := u.params["opaque"]; ok {
-		b.WriteString(", opaque=" + quote(c.Opaque))
+		b = appendQuoted(append(b, ", opaque="...), c.Opaque)
 	}
 	if c.QOP != "" {
-		fmt.Fprintf(&b, ", qop=%s, nc=%08x, cnonce=%s", c.QOP, c.Nc, quote(c.Cnonce))
+		b = fmt.Appendf(b, ", qop=%s, nc=%08x, cnonce=", c.QOP, c.Nc)
+		b = appendQuoted(b, c.Cnonce)
 	}
 	if c.Userhash {
-		b.WriteString(", userhash=true")
+		b = append(b, ", userhash=true"...)
 	}
-	b.WriteString(", response=" + quote(c.Response))
-	return b.String()
+	return string(appendQuoted(append(b, ", response="...), c.Response))
 }
 
-// quote writes a quoted-string (RFC 9110 §5.6.4).
-func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+// appendQuoted appends a quoted-string (RFC 9110 §5.6.4).
+func appendQuoted(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := range len(s) {
+		if s[i] == '\\' || s[i] == '"' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
 }
