@@ -2,7 +2,9 @@ package storage
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"math"
 	"testing"
@@ -274,5 +276,16 @@ func TestRecorderAllocatesNothingPerPacket(t *testing.T) {
 		t.Errorf("%.3f allocations a packet", perPacket)
 	} else {
 		t.Logf("%.4f allocations a packet", perPacket)
+	}
+}
+
+func TestWordsAreSummedAsTheLibraryDoes(t *testing.T) {
+	for _, crc := range []uint32{0, 1, 0x80000000, 0xdeadbeef} {
+		for _, w := range []uint32{0, 1, 0x01020304, 0xffffffff} {
+			want := crc32.Update(crc, castagnoli, binary.BigEndian.AppendUint32(nil, w))
+			if got := sumWord(crc, w); got != want {
+				t.Errorf("%08x and %08x: %08x, want %08x", crc, w, got, want)
+			}
+		}
 	}
 }

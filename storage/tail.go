@@ -32,6 +32,8 @@ type tally struct {
 	table   []fragEntry
 }
 
+const usualFragments = 64 // of a minute, of a second each
+
 // add counts the fragment with head h at offset off.
 func (t *tally) add(h *fragHead, off int64) {
 	if len(t.table) == 0 {
@@ -40,11 +42,23 @@ func (t *tally) add(h *fragHead, off int64) {
 	t.end = h.wall + int64(h.duration.Duration())
 	t.ticks = h.dts + h.duration - t.first
 	t.size = off + int64(h.total)
-	t.crc = crc32.Update(t.crc, castagnoli, binary.BigEndian.AppendUint32(nil, h.crc))
+	t.crc = sumWord(t.crc, h.crc)
 	t.frames += h.frames
 	t.keys += uint32(h.keys)
 	t.damaged = t.damaged || h.flags&fragDamaged != 0
+	if t.table == nil {
+		t.table = make([]fragEntry, 0, usualFragments)
+	}
 	t.table = append(t.table, fragEntry{off, h.total, h.wall, h.dts, h.duration, h.keys})
+}
+
+// sumWord adds a word, big-endian, to a checksum. The library would allocate it.
+func sumWord(crc, w uint32) uint32 {
+	crc = ^crc
+	for shift := 24; shift >= 0; shift -= 8 {
+		crc = castagnoli[byte(crc)^byte(w>>shift)] ^ crc>>8
+	}
+	return ^crc
 }
 
 // row returns the index's row for a segment with header h; bytes is the length of

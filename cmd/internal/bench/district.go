@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"districtgateway/cmd/internal/api"
 )
 
@@ -25,43 +27,87 @@ func measureDistrict(ctx context.Context, b *bench) ([]Result, error) {
 	}
 	defer r.close()
 	b.say("%d streams recorded and one sent up", streams)
-	length := time.Duration(b.full(75, 25)) * time.Second // in which every stream begins a new segment once
-	type seen struct {
-		view view
-		err  error
-	}
-	done := make(chan seen, 1)
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		v, err := r.top().look(watching, r.channels[0], length+5*time.Second)
-		done <- seen{v, err}
-	}()
+	length := b.busyTime()
+	watched := r.watched(ctx, r.channels[:1], length)
 	load, err := r.load(ctx, length)
+	lost, err := watched(err)
 	if err != nil {
-		stop()
-		s := <-done
-		return nil, errors.Join(err, s.err)
+		return nil, err
 	}
-	s := <-done
-	if s.err != nil {
-		return nil, s.err
-	}
-	load.lost = join(load.lost, s.view.lost())
+	load.lost = join(load.lost, lost)
 	on := fmt.Sprintf("%d H.264 streams of 4 Mbit/s with sound, all recorded, one uplink by TCP, after %.0f s", streams, length.Seconds())
-	results := []Result{started(r), load.memory(on), load.processor(on)}
-	results = append(results, mallocResult("district", on, load.windows[1], load.lost))
-	return append(results, mallocResult("city", "one 4 Mbit/s stream with sound in and out by TCP", load.windows[0], load.lost)), nil
+	return []Result{started(r), load.memory(on), load.processor(on), mallocResult("district", on, load.windows, load.lost)}, nil
+}
+
+// measureCity measures a city that relays sixteen streams from its district to
+// viewers at its province.
+func measureCity(ctx context.Context, b *bench) ([]Result, error) {
+	r, err := b.build(ctx, plan{"tcp-passive", []simulators{{streams, "h264"}}})
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	b.say("%d streams relayed", streams)
+	length := b.busyTime()
+	watched := r.watched(ctx, r.channels, length)
+	windows, missed, err := r.middle().relaying(ctx, length)
+	lost, err := watched(err)
+	if err != nil {
+		return nil, err
+	}
+	on := fmt.Sprintf("%d H.264 streams of 4 Mbit/s with sound, in from the district and out to the province by TCP, all watched there", streams)
+	return []Result{mallocResult("city", on, windows, join(missed, lost))}, nil
+}
+
+// relaying counts a level's allocations for a while, once connections are up, and
+// says what its streams have lost.
+func (l *level) relaying(ctx context.Context, length time.Duration) (list []window, lost string, err error) {
+	if err := sleep(ctx, 10*time.Second); err != nil {
+		return nil, "", err
+	}
+	if list, err = l.windows(ctx, length-10*time.Second); err != nil {
+		return nil, "", err
+	}
+	lost, err = l.losses(ctx)
+	return list, lost, err
+}
+
+// busyTime is how long a level at work is measured: every stream begins a new
+// segment, and every link is kept alive, at least once.
+func (b *bench) busyTime() time.Duration { return time.Duration(b.full(75, 25)) * time.Second }
+
+// watched has channels watched at the top for a while. The function returned waits
+// for the end of that, or brings it about if something else has failed with err; it
+// says what was lost on the way.
+func (r *rig) watched(ctx context.Context, channels []string, length time.Duration) (end func(err error) (lost string, _ error)) {
+	watching, stop := context.WithCancel(ctx)
+	g, watching := errgroup.WithContext(watching)
+	lost := make([]string, len(channels))
+	for i, channel := range channels {
+		g.Go(func() error {
+			v, err := r.top().look(watching, channel, length+5*time.Second)
+			lost[i] = v.lost()
+			return err
+		})
+	}
+	return func(err error) (string, error) {
+		if err != nil {
+			stop()
+		}
+		err = errors.Join(err, g.Wait())
+		stop()
+		return join(lost...), err
+	}
 }
 
 // A load is what was read of a district at work.
 type load struct {
 	footprint footprint
-	windows   [2][]window // of city and district
-	busy      float64     // cores that the district kept busy
-	packets   float64     // a second, received by the district
-	written   float64     // bit/s
-	lost      string      // empty for nothing
+	windows   []window
+	busy      float64 // cores that the district kept busy
+	packets   float64 // a second, received by the district
+	written   float64 // bit/s
+	lost      string  // empty for nothing
 }
 
 // A window is ten seconds of a process.
@@ -80,14 +126,8 @@ func (r *rig) load(ctx context.Context, length time.Duration) (l load, err error
 	if err != nil {
 		return l, err
 	}
-	for time.Since(began) < length-10*time.Second || l.windows[0] == nil { // without a pause: a minute, and so a new segment of each stream
-		w, err := r.windows(ctx)
-		if err != nil {
-			return l, err
-		}
-		for i := range w {
-			l.windows[i] = append(l.windows[i], w[i])
-		}
+	if l.windows, err = r.bottom().windows(ctx, length-10*time.Second); err != nil {
+		return l, err
 	}
 	if err := sleep(ctx, time.Until(began.Add(length))); err != nil {
 		return l, err
@@ -159,26 +199,31 @@ func (l *level) losses(ctx context.Context) (lost string, err error) {
 	return lost, nil
 }
 
-// windows counts ten seconds of the city's and the district's allocations.
-func (r *rig) windows(ctx context.Context) (w [2]window, err error) {
-	var before [2]api.Process
-	for i, l := range []*level{r.middle(), r.bottom()} {
-		if before[i], w[i].call, err = l.calibrate(ctx); err != nil {
-			return w, err
+// windows counts a level's allocations, ten seconds after ten seconds, for a while.
+func (l *level) windows(ctx context.Context, length time.Duration) (list []window, err error) {
+	for began := time.Now(); len(list) == 0 || time.Since(began)+10*time.Second <= length; {
+		w, err := l.window(ctx)
+		if err != nil {
+			return nil, err
 		}
+		list = append(list, w)
+	}
+	return list, nil
+}
+
+func (l *level) window(ctx context.Context) (w window, err error) {
+	before, call, err := l.calibrate(ctx)
+	if err != nil {
+		return w, err
 	}
 	if err := sleep(ctx, 10*time.Second); err != nil {
 		return w, err
 	}
-	for i, l := range []*level{r.middle(), r.bottom()} {
-		s, err := l.status(ctx)
-		if err != nil {
-			return w, err
-		}
-		w[i].mallocs = max(0, float64(s.Process.Mallocs-before[i].Mallocs)-w[i].call)
-		w[i].packets = float64(s.Process.Packets - before[i].Packets)
-	}
-	return w, nil
+	s, err := l.status(ctx)
+	w.call = call
+	w.mallocs = max(0, float64(s.Process.Mallocs-before.Mallocs)-call)
+	w.packets = float64(s.Process.Packets - before.Packets)
+	return w, err
 }
 
 // calibrate measures what one reading of the counters allocates: between two

@@ -56,6 +56,7 @@ func measurements() []measurement {
 		{"size", measureSize},
 		{"idle", measureIdle},
 		{"district", measureDistrict},
+		{"city", measureCity},
 		{"first-tcp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "tcp-passive") }},
 		{"first-udp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "udp") }},
 	}
