@@ -49,8 +49,9 @@ type pace struct {
 	picture  bool // one with a picture was
 	wantKey  bool // a consumer waits for a key frame that is not held
 	ready    bool
-	flushed  time.Time // last flush of all sinks
-	counted  time.Time // last collection of the sinks' counters
+	flushed  time.Time   // last flush of all sinks
+	counted  time.Time   // last collection of the sinks' counters
+	sinks    []SinkStats // scratch of it
 	askedKey time.Time
 }
 

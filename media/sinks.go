@@ -119,20 +119,23 @@ func panicked(doing string, r any) error {
 // publishStats makes the counters visible: the stream's each time, the sinks'
 // once a second, for they cost more.
 func (s *Stream) publishStats(now time.Time) {
-	sinks := s.shared.stats.Sinks // written by the owner only
-	if now.Sub(s.pace.counted) >= time.Second {
+	counted := now.Sub(s.pace.counted) >= time.Second
+	if counted {
 		s.pace.counted = now
-		sinks = s.sinkStats()
+		s.pace.sinks = s.appendSinkStats(s.pace.sinks[:0])
 	}
 	s.shared.mu.Lock()
 	defer s.shared.mu.Unlock()
+	sinks := s.shared.stats.Sinks
+	if counted {
+		sinks, s.pace.sinks = s.pace.sinks, sinks
+	}
 	s.shared.stats = s.count
 	s.shared.stats.Sinks = sinks
 }
 
-// sinkStats collects the counters of sinks that count.
-func (s *Stream) sinkStats() []SinkStats {
-	var all []SinkStats
+// appendSinkStats appends the counters of sinks that count.
+func (s *Stream) appendSinkStats(all []SinkStats) []SinkStats {
 	for _, st := range s.seats {
 		if k, ok := st.sink.(StatsSink); ok {
 			all = append(all, k.SinkStats())

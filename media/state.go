@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -191,7 +192,9 @@ func (s *Stream) State() StreamState {
 func (s *Stream) Stats() StreamStats {
 	s.shared.mu.Lock()
 	defer s.shared.mu.Unlock()
-	return s.shared.stats
+	st := s.shared.stats
+	st.Sinks = slices.Clone(st.Sinks) // the owner writes into its own
+	return st
 }
 
 // Wake makes the owner look after its sinks at once. Any goroutine.
