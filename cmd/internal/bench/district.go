@@ -62,19 +62,23 @@ func measureCity(ctx context.Context, b *bench) ([]Result, error) {
 // relaying counts a level's allocations for a while, once connections are up, and
 // says what its streams have lost.
 func (l *level) relaying(ctx context.Context, length time.Duration) (list []window, lost string, err error) {
-	if err := sleep(ctx, 10*time.Second); err != nil {
+	if err := sleep(ctx, settling); err != nil {
 		return nil, "", err
 	}
-	if list, err = l.windows(ctx, length-10*time.Second); err != nil {
+	if list, err = l.windows(ctx, length-settling); err != nil {
 		return nil, "", err
 	}
 	lost, err = l.losses(ctx)
 	return list, lost, err
 }
 
+// settling is how long a level works before it is measured: the SIP transactions
+// of its beginning end after 32 s (RFC 3261 §17.1.1.2).
+const settling = 35 * time.Second
+
 // busyTime is how long a level at work is measured: every stream begins a new
 // segment, and every link is kept alive, at least once.
-func (b *bench) busyTime() time.Duration { return time.Duration(b.full(75, 25)) * time.Second }
+func (b *bench) busyTime() time.Duration { return settling + time.Duration(b.full(65, 15))*time.Second }
 
 // watched has channels watched at the top for a while. The function returned waits
 // for the end of that, or brings it about if something else has failed with err; it
@@ -119,14 +123,14 @@ type window struct {
 // load reads the counters while the rig works for a while.
 func (r *rig) load(ctx context.Context, length time.Duration) (l load, err error) {
 	began := time.Now()
-	if err := sleep(ctx, 10*time.Second); err != nil { // connections are up, segments are open
+	if err := sleep(ctx, settling); err != nil {
 		return l, err
 	}
 	before, err := r.reading(ctx)
 	if err != nil {
 		return l, err
 	}
-	if l.windows, err = r.bottom().windows(ctx, length-10*time.Second); err != nil {
+	if l.windows, err = r.bottom().windows(ctx, length-settling); err != nil {
 		return l, err
 	}
 	if err := sleep(ctx, time.Until(began.Add(length))); err != nil {
