@@ -27,6 +27,8 @@ type lower struct {
 
 	silentAt time.Time // when it counts as offline
 	beatAt   time.Time // next keepalive or probe from us
+	beating  Tag       // keepalive of ours neither answered nor counted as missed
+	missed   int       // of ours in a row that a negotiated lower did not answer
 	former   string    // address before the present one
 	moved    time.Time // when it changed
 	heldTill time.Time // until then nobody but the present address may register
@@ -39,8 +41,9 @@ type (
 		Busy bool // sessions or queries with it are under way (DEREG-603)
 	}
 	downBeat   struct{ KeepaliveIn }
-	downHeard  struct{} // it sent something else
-	downAnswer struct{} // it answered something
+	downHeard  struct{}           // it sent something else
+	downAnswer struct{ Answered } // to a keepalive or probe of ours, or its absence
+	downStart  struct{}
 	downDue    struct{}
 )
 
@@ -72,7 +75,11 @@ func (l *lower) step(d *desk, ev any) {
 	case downHeard:
 		l.alive(d)
 	case downAnswer:
-		l.link.LastSeen = d.now
+		l.answered(d, ev.Answered)
+	case downStart:
+		if l.cfg.Forget && l.link.State == LinkOffline { // it has the usual time to come back
+			l.silentAt = d.now.Add(l.cfg.silence())
+		}
 	case downDue:
 		l.due(d)
 	}
@@ -93,8 +100,26 @@ func (l *lower) move(d *desk, s LinkState, reason string) {
 		l.link.State, l.link.Since = s, d.now
 	}
 	if s != LinkOnline {
-		l.silentAt, l.beatAt = time.Time{}, time.Time{}
+		l.silentAt, l.beatAt, l.beating, l.missed = time.Time{}, time.Time{}, 0, 0
 	}
+}
+
+// down takes the lower for offline, or deletes it where that is set (KA-509).
+func (l *lower) down(d *desk, reason string) {
+	if l.cfg.Forget {
+		l.forget(d, reason)
+		return
+	}
+	l.move(d, LinkOffline, reason)
+}
+
+// forget deletes what was learned of the lower. What is configured stays, so that it
+// may register again.
+func (l *lower) forget(d *desk, reason string) {
+	l.move(d, LinkIdle, reason)
+	l.link = Link{Peer: l.cfg.Code, Role: Lower, Name: l.cfg.Name, State: LinkIdle, Since: l.link.Since, Reason: reason}
+	l.info, l.former, l.moved, l.heldTill = DeviceInfo{}, "", time.Time{}, time.Time{}
+	d.do(ForgetLink{l.cfg.ref()})
 }
 
 func (l *lower) register(d *desk, ev downRegister) {
@@ -140,6 +165,9 @@ func (l *lower) objection(d *desk, ev RegisterIn) string {
 func (l *lower) admit(d *desk, ev RegisterIn) {
 	l.follow(d, ev.Origin.Address, ev.Instance == "" || l.link.Instance == "")
 	l.link.Instance, l.link.Version, l.link.Caps = ev.Instance, ev.Version, ev.Caps&ownCaps
+	if !l.link.Caps.Has(CapUpperKeepalive) {
+		l.beating, l.missed = 0, 0
+	}
 	if l.cfg.Name == "" && ev.Name != "" {
 		l.link.Name = ev.Name
 	}
@@ -194,9 +222,9 @@ func (l *lower) deregister(d *desk, ev downRegister) {
 	case ev.Leaving && ev.Busy && !ev.Force && l.link.Caps.Has(CapRefuseLeave):
 		answer.Err, answer.RetryAfter = ErrBusy, leaveRetry
 	case ev.Leaving && l.link.Caps.Has(CapRefuseLeave):
-		l.move(d, LinkIdle, "left")
-		l.link.Expires = time.Time{}
-		d.do(ForgetLink{l.cfg.ref()})
+		l.forget(d, "left")
+	case l.cfg.Forget:
+		l.forget(d, "deregistered")
 	default:
 		l.move(d, LinkOffline, "deregistered")
 		l.link.Expires = time.Time{}
@@ -244,23 +272,65 @@ func (l *lower) from(o Origin) bool {
 }
 
 func (l *lower) due(d *desk) {
-	if l.link.State != LinkOnline {
+	online := l.link.State == LinkOnline
+	switch {
+	case online && d.past(l.link.Expires):
+		l.down(d, "registration expired")
+	case d.past(l.silentAt):
+		l.down(d, fmt.Sprintf("silent for %v", l.cfg.silence()))
+	case online && d.past(l.beatAt):
+		l.beat(d)
+	}
+}
+
+// beat sends our keepalive to a negotiated lower (KA-501); a standard one is only
+// probed, for many never answer that.
+func (l *lower) beat(d *desk) {
+	if l.beating != 0 && l.miss(d) {
 		return
 	}
-	switch {
-	case d.past(l.link.Expires):
-		l.move(d, LinkOffline, "registration expired")
-	case d.past(l.silentAt):
-		l.move(d, LinkOffline, fmt.Sprintf("silent for %v", l.cfg.silence()))
-	case d.past(l.beatAt):
-		l.beatAt = d.now.Add(l.cfg.KeepaliveEvery)
-		tag := d.ask(downAnswerWait{l})
-		if l.link.Caps.Has(CapUpperKeepalive) {
-			d.do(Keepalive{Tag: tag, Peer: l.cfg.ref()})
-		} else {
-			d.do(Probe{Tag: tag, Peer: l.cfg.ref()})
-		}
+	l.beatAt = d.now.Add(l.cfg.KeepaliveEvery)
+	tag := d.ask(downAnswerWait{l})
+	if !l.link.Caps.Has(CapUpperKeepalive) {
+		d.do(Probe{Tag: tag, Peer: l.cfg.ref()})
+		return
 	}
+	l.beating = tag
+	d.do(Keepalive{Tag: tag, Peer: l.cfg.ref()})
+}
+
+// miss counts our outstanding keepalive as unanswered, once, whoever notices it
+// first; it reports whether that was one too many (KA-507). Heartbeats that still
+// arrive do not help: we cannot reach the lower.
+func (l *lower) miss(d *desk) bool {
+	l.beating = 0
+	l.missed++
+	if l.missed < l.cfg.KeepaliveMiss {
+		return false
+	}
+	l.down(d, fmt.Sprintf("%d keepalives unanswered", l.missed))
+	return true
+}
+
+// answered judges the answer to a keepalive or probe of ours. Only a negotiated
+// lower's counts, either way, and only success is a sign of life (KA-508): who
+// refuses it may not take us for its upper any more.
+func (l *lower) answered(d *desk, ev Answered) {
+	current := ev.Tag == l.beating && l.beating != 0
+	switch {
+	case ev.Status == 0 && current:
+		l.miss(d)
+		return
+	case ev.Status == 0:
+		return
+	case current && ev.Status/100 == 2:
+		l.missed = 0
+		l.alive(d)
+	}
+	if current {
+		l.beating = 0
+	}
+	l.link.LastSeen = d.now
 }
 
 // host returns the host of an address such as "udp:192.0.2.20:5060" or "192.0.2.20:5060".
@@ -301,11 +371,7 @@ func (l *lower) expired(p *Processor) { p.stepLower(l, downDue{}) }
 
 type downAnswerWait struct{ l *lower }
 
-func (w downAnswerWait) answered(p *Processor, ev Answered) {
-	if ev.Status != 0 {
-		p.stepLower(w.l, downAnswer{})
-	}
-}
+func (w downAnswerWait) answered(p *Processor, ev Answered) { p.stepLower(w.l, downAnswer{ev}) }
 
 // stepLower steps l and draws the consequences: with the link, its sessions end
 // and its devices go off, at once and everywhere (KA-508).
@@ -333,7 +399,8 @@ func (p *Processor) lowerGone(l *lower) {
 		p.cat.drop(l.cfg.Code)
 		l.link.Channels, l.link.Catalog, l.saveAt = 0, time.Time{}, time.Time{}
 		p.desk.do(SaveCatalog{Peer: l.cfg.Code})
-		p.desk.note(slog.LevelInfo, "peer left", slog.String("peer", string(l.cfg.Code)))
+		p.desk.note(slog.LevelInfo, "peer forgotten", slog.String("peer", string(l.cfg.Code)), slog.String("role", "lower"),
+			slog.String("reason", l.link.Reason))
 	}
 	l.arm(&p.desk)
 }

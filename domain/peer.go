@@ -77,6 +77,7 @@ type PeerConfig struct {
 	KeepaliveEvery time.Duration // 0: 60 s
 	KeepaliveMiss  int           // missed in a row before offline; 0: 3
 	Share          []Code        // channels shown to this upper; nil: all
+	Forget         bool          // instead of offline: what was learned of it is deleted (KA-503, KA-509)
 }
 
 // A Link is registration and keepalive state with one peer, as shown to people.

@@ -172,6 +172,9 @@ func (p *Processor) start() {
 	for _, u := range p.uppers {
 		p.stepUpper(u, upStart{})
 	}
+	for _, l := range sorted(p.lowers) {
+		p.stepLower(l, downStart{})
+	}
 }
 
 // stop ends every session and deregisters. Lowers find out by their heartbeats.

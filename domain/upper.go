@@ -95,6 +95,10 @@ func (u *upper) move(d *desk, s LinkState, reason string) {
 		u.beatAt, u.silentAt, u.beating, u.missed = time.Time{}, time.Time{}, 0, 0
 		u.link.Expires = time.Time{}
 	}
+	if s == LinkOffline && u.cfg.Forget { // KA-503: deleted but for what is configured
+		u.push.forget()
+		u.link.Version, u.link.Caps, u.link.LastSeen = VersionUnknown, 0, time.Time{}
+	}
 }
 
 func (u *upper) register(d *desk, expires time.Duration) {

@@ -303,22 +303,44 @@ func TestLowerWalk(t *testing.T) {
 		{"beat", downBeat{KeepaliveIn{Origin: here}}}, {"beat new port", downBeat{KeepaliveIn{Origin: Origin{Address: "udp:10.0.0.1:9"}}}},
 		{"beat elsewhere", downBeat{KeepaliveIn{Origin: there}}},
 		{"beat elsewhere, proved", downBeat{KeepaliveIn{Origin: Origin{Address: there.Address, Proved: true}}}},
-		{"heard", downHeard{}}, {"answer", downAnswer{}}, {"due", downDue{}},
+		{"heard", downHeard{}}, {"start", downStart{}}, {"due", downDue{}}, {"silent", downDue{}},
+		{"answer", downAnswer{Answered{Tag: 1, Status: 200}}}, {"answer 403", downAnswer{Answered{Tag: 1, Status: 403}}},
+		{"answer never", downAnswer{Answered{Tag: 1}}}, {"old answer", downAnswer{Answered{Tag: 9, Status: 200}}},
+		{"old answer never", downAnswer{Answered{Tag: 9}}},
 	}
 	var lines []string
 	for _, state := range []LinkState{LinkIdle, LinkOnline, LinkOffline} {
 		for _, caps := range []Capability{0, ownCaps} {
 			for _, e := range events {
-				lines = append(lines, lowerStep(state, caps, e))
+				lines = append(lines, lowerStep(state, caps, lowerIn{}, e), lowerStep(state, caps, lowerIn{forget: true}, e))
+				if state == LinkOnline && caps != 0 {
+					lines = append(lines, lowerStep(state, caps, lowerIn{missed: 2}, e))
+				}
 			}
 		}
 	}
 	walked(t, "lower", lines)
 }
 
-func lowerStep(state LinkState, caps Capability, e named) string {
+// A lowerIn is what a lower is in besides its state.
+type lowerIn struct {
+	missed int
+	forget bool
+}
+
+func (in lowerIn) String() string {
+	switch {
+	case in.forget:
+		return ", to be forgotten"
+	case in.missed > 0:
+		return fmt.Sprintf(", missed %d", in.missed)
+	}
+	return ""
+}
+
+func lowerStep(state LinkState, caps Capability, in lowerIn, e named) string {
 	d := testDesk()
-	l := newLower(PeerConfig{Code: "33010200002000000001", Role: Lower})
+	l := newLower(PeerConfig{Code: "33010200002000000001", Role: Lower, Forget: in.forget})
 	if state != LinkIdle {
 		l.link.Address, l.link.Caps, l.link.LastSeen = "udp:10.0.0.1:5060", caps, noon
 		l.link.Expires = noon.Add(time.Hour)
@@ -327,8 +349,19 @@ func lowerStep(state LinkState, caps Capability, e named) string {
 		}
 	}
 	if l.link.State = state; state == LinkOnline {
-		l.silentAt, l.beatAt = noon.Add(time.Minute), noon
+		l.silentAt, l.beatAt, l.missed = noon.Add(time.Minute), noon, in.missed
+		if caps.Has(CapUpperKeepalive) {
+			l.beating, d.last = 1, 1
+		}
+	}
+	if state != LinkIdle && e.name == "silent" {
+		l.silentAt = noon
 	}
 	l.step(d, e.ev)
-	return fmt.Sprintf("%s caps %d, %s: %s at %s [%s]", state, caps, e.name, l.link.State, l.link.Address, took(d))
+	next := "never"
+	if l.alarm.place > 0 {
+		next = l.alarm.at.Sub(noon).Round(time.Second).String()
+	}
+	return fmt.Sprintf("%s caps %d%s, %s: %s at %s %q missed %d [%s] next %s", state, caps, in, e.name, l.link.State, l.link.Address,
+		l.link.Reason, l.missed, took(d), next)
 }

@@ -168,6 +168,15 @@ func TestElementaryIsNotAgreedUnlessEveryTrackCanBe(t *testing.T) {
 	}
 }
 
+func TestForgettingIsSetForEachPeer(t *testing.T) {
+	f := config.File{Uppers: []config.Upper{{ForgetOffline: true}, {}}, Lowers: []config.Lower{{ForgetOffline: true}, {}}}
+	for i, p := range domainPeers(f) {
+		if want := i%2 == 0; p.Forget != want {
+			t.Errorf("%s %d: forgotten %v, want %v", p.Role, i, p.Forget, want)
+		}
+	}
+}
+
 func TestEmptyShareSharesNothing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		share []string

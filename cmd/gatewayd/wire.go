@@ -168,6 +168,7 @@ func domainPeers(f config.File) []domain.PeerConfig {
 		p := domain.PeerConfig{
 			Code: domain.Code(u.ID), Role: domain.Upper, Name: u.Name, Address: u.Address, Transport: u.Transport,
 			RegisterEvery: u.RegisterEvery, RetryEvery: u.RetryEvery, KeepaliveEvery: u.KeepaliveEvery, KeepaliveMiss: u.KeepaliveMiss,
+			Forget: u.ForgetOffline,
 		}
 		if u.Share != nil { // an empty list shares nothing
 			p.Share = make([]domain.Code, len(u.Share))
@@ -180,7 +181,7 @@ func domainPeers(f config.File) []domain.PeerConfig {
 	for _, l := range f.Lowers {
 		peers = append(peers, domain.PeerConfig{
 			Code: domain.Code(l.ID), Role: domain.Lower, Name: l.Name, Media: mediaTransports[l.Media], Elementary: l.Elementary,
-			KeepaliveEvery: l.KeepaliveEvery, KeepaliveMiss: l.KeepaliveMiss,
+			KeepaliveEvery: l.KeepaliveEvery, KeepaliveMiss: l.KeepaliveMiss, Forget: l.ForgetOffline,
 		})
 	}
 	return peers

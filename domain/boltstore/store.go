@@ -266,6 +266,10 @@ func (s *Store) Save(e domain.Effect) {
 			s.put(bucketCatalogs, string(e.Peer.Code), nil)
 		}
 	case domain.SaveCatalog:
+		if len(e.Items) == 0 { // all of it was deleted
+			s.put(bucketCatalogs, string(e.Peer), nil)
+			return
+		}
 		s.put(bucketCatalogs, string(e.Peer), e.Items)
 	}
 }

@@ -68,6 +68,7 @@ func TestWhatWasSavedIsThereAfterARestart(t *testing.T) {
 			t.Error(d, err)
 		}
 		s.Save(domain.ForgetLink{Peer: domain.PeerRef{Code: link.Peer, Role: domain.Lower}})
+		s.Save(domain.SaveCatalog{Peer: link.Peer}) // of nothing: nothing is kept
 		s.ForgetEncoder("33010200001320000001")
 	})
 	session(t, path, func(s *Store) {

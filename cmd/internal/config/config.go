@@ -57,6 +57,7 @@ type Upper struct {
 	RetryEvery     time.Duration `toml:"retry_every" doc:"Pause after a failed registration; a random part is added." default:"60s"`
 	KeepaliveEvery time.Duration `toml:"keepalive_every" doc:"Time between heartbeats." default:"60s"`
 	KeepaliveMiss  int           `toml:"keepalive_miss" doc:"Heartbeats missed in a row before the link counts as lost." default:"3"`
+	ForgetOffline  bool          `toml:"forget_offline" doc:"When the link is lost, forget what was learned of the upper. It is registered with again all the same."`
 	Share          []string      `toml:"share" doc:"Channels shown to this upper, by code. Absent: all."`
 	Charset        string        `toml:"charset" doc:"Character set of messages to it: gb2312, gb18030 or utf-8." default:"gb18030"`
 }
@@ -69,7 +70,8 @@ type Lower struct {
 	Media          string        `toml:"media" doc:"Transport asked for when media is received from it: udp, tcp-passive (it connects here) or tcp-active (this gateway connects to it)." default:"tcp-passive"`
 	Elementary     bool          `toml:"elementary" doc:"Ask for plain H.264/H.265 RTP instead of program stream, if it can."`
 	KeepaliveEvery time.Duration `toml:"keepalive_every" doc:"Heartbeats expected from it." default:"60s"`
-	KeepaliveMiss  int           `toml:"keepalive_miss" doc:"Heartbeats missed in a row before it counts as offline." default:"3"`
+	KeepaliveMiss  int           `toml:"keepalive_miss" doc:"Heartbeats missed in a row, or keepalives of ours that it did not answer, before it counts as offline." default:"3"`
+	ForgetOffline  bool          `toml:"forget_offline" doc:"When it goes offline, delete its devices and its registration instead of keeping them as offline. This table stays: it may register again."`
 	Charset        string        `toml:"charset" doc:"Character set of messages to it: gb2312, gb18030 or utf-8." default:"gb18030"`
 }
 
