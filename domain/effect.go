@@ -197,13 +197,18 @@ type (
 		Peer  Code
 		Items []Item
 	}
+	// SaveTombstone makes durable that an upper was left; ForgetTombstone removes that.
+	SaveTombstone   struct{ Tombstone Tombstone }
+	ForgetTombstone struct{ Peer Code }
+	// Done answers LeaveAsked and JoinAsked: what was asked for has come about.
+	Done struct{ Ticket Ticket }
 	// Opened answers WatchIn: the stream can be read from leg Source, or is our own (0).
 	Opened struct {
 		Ticket Ticket
 		Stream StreamID
 		Source LegID
 	}
-	// Denied answers WatchIn or RecordsAsked: refused, with the level and the cause in Err.
+	// Denied answers WatchIn, RecordsAsked, LeaveAsked or JoinAsked: refused, with the level and the cause in Err.
 	Denied struct {
 		Ticket Ticket
 		Err    error
@@ -270,6 +275,9 @@ func (FindRecords) effect()     {}
 func (SaveLink) effect()        {}
 func (ForgetLink) effect()      {}
 func (SaveCatalog) effect()     {}
+func (SaveTombstone) effect()   {}
+func (ForgetTombstone) effect() {}
+func (Done) effect()            {}
 func (Opened) effect()          {}
 func (Denied) effect()          {}
 func (Ended) effect()           {}

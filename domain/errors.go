@@ -17,6 +17,7 @@ var (
 	ErrTimeout     = errors.New("no answer in time")
 	ErrMedia       = errors.New("media cannot be agreed")
 	ErrGone        = errors.New("ended")
+	ErrNoUpper     = errors.New("no such upper domain is configured")
 )
 
 // A Refused is a refusal that came from another domain. It names the level that

@@ -165,9 +165,24 @@ type (
 		Range   Range
 		Speed   int
 	}
-	// WatchOut: the user of a WatchIn or RecordsAsked has enough. It gets no answer,
-	// and the ticket no other.
+	// WatchOut: the user of a WatchIn, RecordsAsked, LeaveAsked or JoinAsked has enough.
+	// It gets no answer, and the ticket no other; leaving and registering go on.
 	WatchOut struct{ Ticket Ticket }
+	// LeaveAsked: an operator wants to leave an upper for good (DEREG-601). It is tried
+	// for as long as For (0: 5 min), and answered by Done or Denied. Force: leave
+	// whatever the upper answers.
+	LeaveAsked struct {
+		Ticket Ticket
+		Peer   Code
+		Force  bool
+		For    time.Duration
+	}
+	// JoinAsked: an operator wants to register with an upper, also with one that was
+	// left. Answered by Done once it accepted, or by Denied; then it is tried again.
+	JoinAsked struct {
+		Ticket Ticket
+		Peer   Code
+	}
 	// RecordsAsked: a local user asks for recordings. Answered by RecordsFound.
 	RecordsAsked struct {
 		Ticket  Ticket
@@ -301,6 +316,8 @@ func (MediaStatusIn) event()  {}
 func (OptionsIn) event()      {}
 func (Answered) event()       {}
 func (DevicesChanged) event() {}
+func (LeaveAsked) event()     {}
+func (JoinAsked) event()      {}
 func (WatchIn) event()        {}
 func (WatchOut) event()       {}
 func (RecordsAsked) event()   {}

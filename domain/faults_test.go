@@ -180,20 +180,20 @@ func TestChaos(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		seeds = 100
 	}
-	opened, denied := 0, 0
+	opened, denied, left := 0, 0, 0
 	for seed := range seeds {
-		o, d := chaos(t, seed)
-		opened, denied = opened+o, denied+d
+		o, d, l := chaos(t, seed)
+		opened, denied, left = opened+o, denied+d, left+l
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	if opened == 0 || denied == 0 {
-		t.Errorf("%d opened, %d denied: there was no chaos", opened, denied)
+	if opened == 0 || denied == 0 || left == 0 {
+		t.Errorf("%d opened, %d denied, %d uppers left: there was no chaos", opened, denied, left)
 	}
 }
 
-func chaos(t *testing.T, seed uint64) (opened, denied int) {
+func chaos(t *testing.T, seed uint64) (opened, denied, left int) {
 	l := newLevels(seed)
 	second := l.Add(secondID)
 	l.Join(second, l.city)
@@ -204,8 +204,11 @@ func chaos(t *testing.T, seed uint64) (opened, denied int) {
 	l.Faults = domaintest.Faults{Loss: 0.2, Dup: 0.05, Reorder: 0.1}
 	l.Start()
 	l.Run(8 * time.Second)
-	tickets := disturb(l, seed, []*domaintest.Node{l.province, l.city, l.district, second})
+	nodes := []*domaintest.Node{l.province, l.city, l.district, second}
+	tickets := disturb(l, seed, nodes)
 	l.Faults, l.Cut, l.Script = domaintest.Faults{}, nil, nil
+	l.Run(3 * time.Minute)
+	left = rejoin(nodes)
 	l.Run(12 * time.Minute)
 	for _, w := range tickets {
 		w.node.Leave(w.Ticket)
@@ -221,7 +224,7 @@ func chaos(t *testing.T, seed uint64) (opened, denied int) {
 	if !l.settled() || l.city.Link(secondID, domain.Lower).State != domain.LinkOnline {
 		t.Errorf("not healed: %+v\n%+v\n%+v", l.province.Core().Links(), l.city.Core().Links(), l.district.Core().Links())
 	}
-	return opened, denied
+	return opened, denied, left
 }
 
 type watcher struct {
@@ -262,6 +265,8 @@ func disturb(l *levels, seed uint64, nodes []*domaintest.Node) []watcher {
 			if dice.IntN(3) == 0 {
 				tickets = restart(l, nodes[dice.IntN(len(nodes))], tickets)
 			}
+		case 10:
+			tickets = append(tickets, part(dice, nodes[1+dice.IntN(len(nodes)-1)]))
 		default:
 			if len(tickets) > 0 {
 				i := dice.IntN(len(tickets))
@@ -272,6 +277,33 @@ func disturb(l *levels, seed uint64, nodes []*domaintest.Node) []watcher {
 		l.Run(time.Duration(dice.IntN(8000)) * time.Millisecond)
 	}
 	return tickets
+}
+
+// part has a node leave its upper, or come back to it.
+func part(dice *rand.Rand, node *domaintest.Node) watcher {
+	upper := node.Config.Peers[0].Code
+	if node.Code == districtID || node.Code == secondID {
+		upper = cityID
+	}
+	if dice.IntN(3) == 0 {
+		return watcher{node.Rejoin(upper), node}
+	}
+	return watcher{node.Secede(upper, dice.IntN(4) == 0, time.Duration(1+dice.IntN(120))*time.Second), node}
+}
+
+// rejoin has whoever left come back; what is left is counted.
+func rejoin(nodes []*domaintest.Node) (left int) {
+	for _, node := range nodes {
+		if len(node.Tombstones()) > 0 {
+			left++
+		}
+		for _, p := range node.Config.Peers {
+			if p.Role == domain.Upper {
+				node.Leave(node.Rejoin(p.Code))
+			}
+		}
+	}
+	return left
 }
 
 // restart crashes a node, whose users are gone with it.

@@ -75,7 +75,7 @@ func (l *Loop) Post(ev Event) bool {
 func droppable(ev Event) bool {
 	switch ev.(type) {
 	case RegisterIn, KeepaliveIn, QueryIn, CatalogIn, RecordsIn, DeviceInfoIn, DeviceStatusIn,
-		InviteIn, MediaStatusIn, OptionsIn, WatchIn, RecordsAsked, RefreshAsked:
+		InviteIn, MediaStatusIn, OptionsIn, WatchIn, RecordsAsked, RefreshAsked, LeaveAsked, JoinAsked:
 		return true
 	}
 	return false
@@ -193,9 +193,9 @@ func (l *Loop) perform(fx Effect) bool {
 		l.ports.Media.Do(fx)
 	case FindRecords:
 		l.ports.Archive.Find(fx)
-	case SaveLink, ForgetLink, SaveCatalog:
+	case SaveLink, ForgetLink, SaveCatalog, SaveTombstone, ForgetTombstone:
 		l.ports.Store.Save(fx)
-	case Opened, Denied, Ended, RecordsFound:
+	case Opened, Denied, Ended, RecordsFound, Done:
 		l.ports.Users.Tell(fx)
 	case Note:
 		l.log.LogAttrs(context.Background(), fx.Level, fx.Event, fx.Attrs...)

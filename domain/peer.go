@@ -112,8 +112,9 @@ const (
 	LinkRefused
 	LinkOffline
 	LinkLeaving
+	LinkLeft // an upper that an operator left for good: only its tombstone stays
 )
 
 func (s LinkState) String() string {
-	return [...]string{"idle", "registering", "online", "refused", "offline", "leaving"}[s%6]
+	return [...]string{"idle", "registering", "online", "refused", "offline", "leaving", "left"}[s%7]
 }

@@ -28,7 +28,7 @@ type Archive interface {
 
 // A Store keeps what must survive a restart.
 type Store interface {
-	// Save performs SaveLink, ForgetLink or SaveCatalog. It may be late, never lost
+	// Save performs SaveLink to ForgetTombstone. It may be late, never lost
 	// without a word in the log.
 	Save(Effect)
 	// Load returns what was saved: once, before the loop runs.
@@ -37,12 +37,13 @@ type Store interface {
 
 // Users are told what became of their requests.
 type Users interface {
-	// Tell performs Opened, Denied, Ended or RecordsFound.
+	// Tell performs Opened, Denied, Ended, RecordsFound or Done.
 	Tell(Effect)
 }
 
 // State is what a [Store] keeps.
 type State struct {
-	Links    []Link
-	Catalogs map[Code][]Item
+	Links      []Link
+	Catalogs   map[Code][]Item
+	Tombstones []Tombstone
 }

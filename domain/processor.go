@@ -65,6 +65,9 @@ func (p *Processor) restore(state State) {
 			l.restore(saved)
 		}
 	}
+	for _, t := range state.Tombstones {
+		p.bury(t)
+	}
 	for _, peer := range slices.Sorted(maps.Keys(state.Catalogs)) {
 		if l := p.lowers[peer]; l != nil && l.link.State == LinkOffline {
 			p.cat.learn(peer, state.Catalogs[peer], false)
@@ -123,6 +126,10 @@ func (p *Processor) Step(now time.Time, ev Event) []Effect {
 		p.watchIn(ev)
 	case WatchOut:
 		p.watchOut(ev.Ticket)
+	case LeaveAsked:
+		p.leaveAsked(ev)
+	case JoinAsked:
+		p.joinAsked(ev)
 	case RecordsAsked:
 		p.recordsAsked(ev)
 	case RecordsRead:
@@ -243,7 +250,13 @@ func (p *Processor) busy(l *lower) bool {
 // again and means nothing to an upper.
 func (p *Processor) keepaliveIn(ev KeepaliveIn) {
 	l, u := p.lowers[ev.Origin.From], p.upperFrom(ev.Origin)
-	if u != nil {
+	switch {
+	case u != nil && u.link.State == LinkLeft:
+		if l == nil { // a lower's heartbeat looks the same
+			p.former(u)
+		}
+		u = nil
+	case u != nil:
 		p.stepUpper(u, upHeard{})
 	}
 	switch {

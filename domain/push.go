@@ -78,6 +78,9 @@ func (p *Processor) spread() {
 		return
 	}
 	for _, u := range p.uppers {
+		if u.link.State == LinkLeft {
+			continue
+		}
 		if u.link.State == LinkOnline && !u.link.Caps.Has(CapPush) {
 			u.push.forget()
 			continue

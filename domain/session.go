@@ -127,6 +127,11 @@ func (p *Processor) watchOut(ticket Ticket) {
 			delete(p.asks.own, tag)
 		}
 	}
+	for _, u := range p.uppers {
+		if u.leave.ticket == ticket {
+			u.leave.ticket = 0
+		}
+	}
 }
 
 func streamOf(channel Code, profile uint8, kind Kind, in Range) StreamID {

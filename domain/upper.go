@@ -29,7 +29,7 @@ type upper struct {
 	beating     Tag // heartbeat neither answered nor counted as missed
 	missed      int // heartbeats in a row without an answer
 	failures    int // registrations in a row that failed
-	left        bool
+	leave       departure
 
 	registerAt time.Time // next REGISTER, or when one counts as unanswered
 	beatAt     time.Time // next heartbeat
@@ -64,7 +64,7 @@ func newUpper(pc PeerConfig) *upper {
 func (u *upper) step(d *desk, ev any) {
 	switch ev := ev.(type) {
 	case upStart:
-		if u.link.State == LinkIdle && !u.left {
+		if u.link.State == LinkIdle && !u.leave.left {
 			u.move(d, LinkRegistering, "")
 			u.register(d, u.cfg.RegisterEvery)
 		}
@@ -79,10 +79,16 @@ func (u *upper) step(d *desk, ev any) {
 		}
 	case upBeaten:
 		u.beaten(d, ev.Answered)
+	case upLeave:
+		u.leaveFor(d, ev.LeaveAsked)
+	case upJoin:
+		u.comeBack(d, ev.Ticket)
+	case upFormer:
+		u.answerFormer(d)
 	case upStop:
 		u.stop(d)
 	}
-	d.set(&u.alarm, u.registerAt, u.beatAt, u.silentAt)
+	d.set(&u.alarm, u.registerAt, u.beatAt, u.silentAt, u.leave.again)
 }
 
 func (u *upper) move(d *desk, s LinkState, reason string) {
@@ -104,24 +110,35 @@ func (u *upper) move(d *desk, s LinkState, reason string) {
 func (u *upper) register(d *desk, expires time.Duration) {
 	u.registering = d.ask(upRegisterWait{u})
 	u.tried, u.registerAt = d.now, d.now.Add(registerWait)
-	d.do(Register{Tag: u.registering, Peer: u.cfg.Code, Expires: expires, Caps: ownCaps})
+	d.do(Register{Tag: u.registering, Peer: u.cfg.Code, Expires: expires, Caps: ownCaps,
+		Leaving: u.leave.asked, Force: u.leave.asked && u.leave.forced})
 }
 
 func (u *upper) due(d *desk) {
 	if d.past(u.registerAt) {
-		if tag := u.registering; tag != 0 { // the transceiver never answered
-			delete(d.tags, tag)
-			u.registering = 0
-			u.registered(d, Answered{Tag: tag})
-		} else {
-			u.registerAgain(d)
-		}
+		u.registerDue(d)
+	}
+	if d.past(u.leave.again) {
+		u.takeLeave(d)
 	}
 	if d.past(u.silentAt) {
 		u.lost(d, fmt.Sprintf("no keepalive from above for %v", u.cfg.silence()))
 	}
 	if d.past(u.beatAt) {
 		u.beat(d)
+	}
+}
+
+func (u *upper) registerDue(d *desk) {
+	switch tag := u.registering; {
+	case tag != 0: // the transceiver never answered
+		delete(d.tags, tag)
+		u.registering = 0
+		u.registered(d, Answered{Tag: tag})
+	case u.leaving() && u.link.State != LinkOnline: // who leaves does not come back first
+		u.registerAt = time.Time{}
+	default:
+		u.registerAgain(d)
 	}
 }
 
@@ -134,16 +151,31 @@ func (u *upper) registerAgain(d *desk) {
 
 // registered judges the answer to REGISTER.
 func (u *upper) registered(d *desk, ev Answered) {
+	var refusal error
 	switch {
-	case u.link.State == LinkLeaving && !u.left && ev.Status/100 == 2:
-		u.leave(d)
+	case u.leave.asked:
+		u.judgeLeave(d, ev)
+		return
+	case u.link.State == LinkLeft:
+		u.registerAt = time.Time{}
+		return
+	case u.link.State == LinkLeaving && !u.leave.left && ev.Status/100 == 2:
+		u.sayGoodbye(d)
+		return
 	case u.link.State == LinkLeaving:
 		u.gone(d)
+		return
 	case ev.Status/100 == 2:
 		u.accepted(d, ev)
 	default:
 		u.rejected(d, ev)
+		refusal = refusedBy(u.cfg.Code, ev)
 	}
+	if u.leaving() { // which waited for this
+		u.takeLeave(d)
+		return
+	}
+	u.tell(d, refusal)
 }
 
 // accepted begins or refreshes the registration. It is renewed at 80 % of its
@@ -264,27 +296,32 @@ func (u *upper) heard(d *desk) {
 }
 
 func (u *upper) stop(d *desk) {
+	u.tell(d, ErrGone)
+	u.leave.until, u.leave.again = time.Time{}, time.Time{}
 	online := u.link.State == LinkOnline
 	switch {
 	case u.link.State == LinkLeaving:
+	case u.link.State == LinkLeft:
+		delete(d.tags, u.registering)
+		u.registering, u.registerAt, u.leave.asked = 0, time.Time{}, false
 	case u.registering != 0: // never two REGISTERs at once
 		u.move(d, LinkLeaving, "")
 	case online:
 		u.move(d, LinkLeaving, "")
-		u.leave(d)
+		u.sayGoodbye(d)
 	default:
 		u.gone(d)
 	}
 }
 
-func (u *upper) leave(d *desk) {
-	u.left = true
+func (u *upper) sayGoodbye(d *desk) {
+	u.leave.left = true
 	u.register(d, 0)
 }
 
 func (u *upper) gone(d *desk) {
 	u.move(d, LinkIdle, "")
-	u.left, u.registerAt = true, time.Time{}
+	u.leave.left, u.registerAt = true, time.Time{}
 }
 
 // usable reports whether requests of this upper are served. While registering
@@ -329,6 +366,8 @@ func (p *Processor) noteLink(l *Link, was LinkState) {
 	switch {
 	case l.State == LinkOnline:
 		level, event = slog.LevelInfo, "peer online"
+	case l.State == LinkLeft:
+		level, event = slog.LevelInfo, "peer left"
 	case l.State == LinkRefused:
 		event = "registration refused"
 	case l.State == LinkOffline:

@@ -25,6 +25,9 @@ func (p *Processor) Links() []Link {
 	links := make([]Link, 0, len(p.uppers)+len(p.lowers))
 	for _, u := range p.uppers {
 		l := u.link
+		if u.leaving() {
+			l.State = LinkLeaving
+		}
 		l.Channels = p.cat.below(u, "")
 		for _, s := range p.calls.senders {
 			if s.upper == u {

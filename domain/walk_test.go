@@ -41,7 +41,12 @@ func took(d *desk) string {
 		case Ended:
 			name = answerName(name, fx.Err)
 		case Register:
-			name = fmt.Sprintf("%s(%v)", name, fx.Expires)
+			if name = fmt.Sprintf("%s(%v)", name, fx.Expires); fx.Leaving {
+				name = fmt.Sprintf("%s leaving", name)
+			}
+			if fx.Force {
+				name += " by force"
+			}
 		}
 		names = append(names, name)
 	}
@@ -246,7 +251,7 @@ func TestUpperWalk(t *testing.T) {
 		{"beaten", upBeaten{Answered{Tag: 2, Status: 200}}}, {"beaten 403", upBeaten{Answered{Tag: 2, Status: 403, Reason: "Forbidden"}}},
 		{"beaten 500", upBeaten{Answered{Tag: 2, Status: 500}}}, {"beaten never", upBeaten{Answered{Tag: 2}}}}
 	var lines []string
-	for state := LinkIdle; state <= LinkLeaving; state++ {
+	for state := LinkIdle; state <= LinkLeft; state++ {
 		for _, e := range events {
 			for _, missed := range []int{0, 2} {
 				lines = append(lines, upperStep(state, missed, e))
@@ -275,7 +280,7 @@ func upperStep(state LinkState, missed int, e named) string {
 		}
 	case LinkRegistering, LinkLeaving:
 		u.registerAt = noon.Add(time.Minute)
-	case LinkIdle:
+	case LinkIdle, LinkLeft:
 		u.registering = 0
 	}
 	u.step(d, e.ev)

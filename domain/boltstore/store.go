@@ -1,6 +1,7 @@
 // Package boltstore keeps on the box's own flash what must survive a restart: the
-// lower domains that are registered, their catalogues, and the encoders with the
-// codes they were given. It is the [domain.Store] of the daemon.
+// lower domains that are registered, their catalogues, the upper domains that were
+// left, and the encoders with the codes they were given. It is the [domain.Store] of
+// the daemon. Only the file's owner may read it: it holds passwords.
 //
 // One small bbolt file holds a bucket for each, and the version of its layout.
 // Values are JSON, so that a newer program reads what an older one wrote. What is
@@ -29,11 +30,12 @@ import (
 const formatVersion = 1
 
 var (
-	bucketMeta     = []byte("meta")
-	bucketLinks    = []byte("links")
-	bucketCatalogs = []byte("catalogs")
-	bucketEncoders = []byte("encoders")
-	keyVersion     = []byte("version")
+	bucketMeta       = []byte("meta")
+	bucketLinks      = []byte("links")
+	bucketCatalogs   = []byte("catalogs")
+	bucketTombstones = []byte("tombstones")
+	bucketEncoders   = []byte("encoders")
+	keyVersion       = []byte("version")
 )
 
 // Errors of Open.
@@ -47,6 +49,10 @@ type Config struct {
 	Path   string        // file; its directory must exist
 	Linger time.Duration // how long a change may wait for others before it is committed; 0: 200 ms
 	Log    *slog.Logger  // nil: discard
+
+	// Login returns who we are to an upper; it is kept with the tombstone, for the
+	// time when the upper is not configured any more. nil: nobody.
+	Login func(domain.Code) Login
 }
 
 // A Store keeps state in one file.
@@ -144,7 +150,7 @@ func syncDir(path string) error {
 
 // prepare makes the buckets and checks the version.
 func prepare(tx *bbolt.Tx) error {
-	for _, b := range [][]byte{bucketMeta, bucketLinks, bucketCatalogs, bucketEncoders} {
+	for _, b := range [][]byte{bucketMeta, bucketLinks, bucketCatalogs, bucketTombstones, bucketEncoders} {
 		if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 			return err
 		}
@@ -255,7 +261,7 @@ func (s *Store) signal() {
 	}
 }
 
-// Save queues a SaveLink, ForgetLink or SaveCatalog; see [domain.Store].
+// Save queues one of the effects SaveLink to ForgetTombstone; see [domain.Store].
 func (s *Store) Save(e domain.Effect) {
 	switch e := e.(type) {
 	case domain.SaveLink:
@@ -271,6 +277,10 @@ func (s *Store) Save(e domain.Effect) {
 			return
 		}
 		s.put(bucketCatalogs, string(e.Peer), e.Items)
+	case domain.SaveTombstone:
+		s.saveTombstone(e.Tombstone)
+	case domain.ForgetTombstone:
+		s.put(bucketTombstones, string(e.Peer), nil)
 	}
 }
 
@@ -287,6 +297,7 @@ func (s *Store) Load(context.Context) (domain.State, error) {
 		return errors.Join(
 			each(s, tx.Bucket(bucketLinks), func(_ string, l domain.Link) { state.Links = append(state.Links, l) }),
 			each(s, tx.Bucket(bucketCatalogs), func(k string, items []domain.Item) { state.Catalogs[domain.Code(k)] = items }),
+			each(s, tx.Bucket(bucketTombstones), func(_ string, g grave) { state.Tombstones = append(state.Tombstones, g.Tombstone) }),
 		)
 	})
 	return state, err

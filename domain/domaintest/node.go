@@ -118,6 +118,23 @@ func (node *Node) Records(channel domain.Code, in domain.Range) *Ticket {
 	return t
 }
 
+// Secede asks to leave an upper for good.
+func (node *Node) Secede(upper domain.Code, force bool, patience time.Duration) *Ticket {
+	t := node.ticket()
+	node.step(domain.LeaveAsked{Ticket: t.ID, Peer: upper, Force: force, For: patience})
+	return t
+}
+
+// Rejoin asks to register with an upper, left or not.
+func (node *Node) Rejoin(upper domain.Code) *Ticket {
+	t := node.ticket()
+	node.step(domain.JoinAsked{Ticket: t.ID, Peer: upper})
+	return t
+}
+
+// Tombstones returns what is durable of the uppers that were left.
+func (node *Node) Tombstones() []domain.Tombstone { return node.store.Tombstones }
+
 func (node *Node) ticket() *Ticket {
 	node.last++
 	t := &Ticket{ID: domain.Ticket(node.last)}
@@ -180,9 +197,9 @@ func (node *Node) perform(fx domain.Effect) {
 		ev := status(node.Code, fx.Err)
 		ev.Expires, ev.Caps, ev.RetryAfter, ev.Version = fx.Expires, fx.Caps, fx.RetryAfter, domain.Version2022
 		node.answer(fx.Ref, ev)
-	case domain.Opened, domain.Denied, domain.Ended, domain.RecordsFound:
+	case domain.Opened, domain.Denied, domain.Ended, domain.RecordsFound, domain.Done:
 		node.tell(fx)
-	case domain.SaveLink, domain.ForgetLink, domain.SaveCatalog:
+	case domain.SaveLink, domain.ForgetLink, domain.SaveCatalog, domain.SaveTombstone, domain.ForgetTombstone:
 		node.save(fx)
 	case domain.FindRecords:
 		node.find(fx)
@@ -348,6 +365,9 @@ func (node *Node) tell(fx domain.Effect) {
 	case domain.Denied:
 		t := get(fx.Ticket)
 		t.Answers, t.Err, t.At = t.Answers+1, fx.Err, node.net.Now
+	case domain.Done:
+		t := get(fx.Ticket)
+		t.Answers, t.At = t.Answers+1, node.net.Now
 	case domain.Ended:
 		t := get(fx.Ticket)
 		if t.Ends++; !t.Open {
@@ -375,7 +395,16 @@ func (node *Node) save(fx domain.Effect) {
 		drop(fx.Peer)
 	case domain.SaveCatalog:
 		node.store.Catalogs[fx.Peer] = slices.Clone(fx.Items)
+	case domain.SaveTombstone:
+		node.unbury(fx.Tombstone.Peer)
+		node.store.Tombstones = append(node.store.Tombstones, fx.Tombstone)
+	case domain.ForgetTombstone:
+		node.unbury(fx.Peer)
 	}
+}
+
+func (node *Node) unbury(peer domain.Code) {
+	node.store.Tombstones = slices.DeleteFunc(node.store.Tombstones, func(t domain.Tombstone) bool { return t.Peer == peer })
 }
 
 // leftovers returns what should not be there when everything has ended.
