@@ -53,7 +53,7 @@ func (u *upper) leaving() bool { return !u.leave.until.IsZero() }
 // leaveFor begins to leave for good (DEREG-601). The link stays as it is until the
 // upper agrees: it may refuse because of what it still receives.
 func (u *upper) leaveFor(d *desk, ev LeaveAsked) {
-	u.tell(d, ErrGone) // who asked before
+	u.tell(d, fmt.Errorf("overtaken by another command: %w", ErrGone))
 	if u.link.State == LinkLeft {
 		d.do(Done{ev.Ticket})
 		return
@@ -153,7 +153,7 @@ func (u *upper) depart(d *desk, reason string) {
 
 // comeBack lifts the tombstone, or ends leaving, and registers.
 func (u *upper) comeBack(d *desk, ticket Ticket) {
-	u.tell(d, ErrGone) // who asked before
+	u.tell(d, fmt.Errorf("overtaken by another command: %w", ErrGone))
 	u.leave = departure{asked: u.leave.asked, resume: u.leave.resume, ticket: ticket}
 	if u.link.State == LinkLeft {
 		d.do(ForgetTombstone{u.cfg.Code})

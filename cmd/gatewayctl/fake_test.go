@@ -46,6 +46,7 @@ var answers = map[string]any{
 		{Code: level1, Role: "upper", Name: "浙江省", State: "online", Since: noon.Add(-3 * time.Hour), LastSeen: noon.Add(-4 * time.Second), Address: "udp:192.0.2.1:5060", Channels: 2},
 		{Code: level2, Role: "lower", State: "idle", Since: noon.Add(-25 * time.Hour)},
 		{Code: level3, Role: "lower", Name: "\x1b[31mred", State: "refused", Since: noon.Add(-90 * time.Second), Reason: "wrong password"},
+		departed,
 	},
 	"GET " + api.PathChannels: []api.Channel{
 		{ID: level1, Name: "浙江省", Region: "33", Owner: level1, Online: true, Kind: "system"},
@@ -81,8 +82,16 @@ var answers = map[string]any{
 	"POST " + api.PathConfig:             []map[string]string{{"path": "server.name", "old": "a", "new": "b"}, {"path": "upper[0].id", "new": level1}},
 	"GET " + api.PathLive + "busy":       refusal{api.Error{Status: 502, Level: level1, Cause: "486 Busy Here (encoder busy)"}},
 	"GET " + api.PathLive + "none":       refusal{api.Error{Status: 404, Cause: "no such channel"}},
+	"POST " + api.PathLeave + level2:     departed,
+	"POST " + api.PathLeave + level1:     refusal{api.Error{Status: 502, Level: level1, Cause: "486 Busy Here"}},
+	"POST " + api.PathLeave + level3:     refusal{api.Error{Status: 404, Cause: "no such upper domain is configured"}},
+	"POST " + api.PathJoin + level2:      api.Peer{Code: level2, Role: "upper", State: "online"},
+	"POST " + api.PathJoin + level1:      refusal{api.Error{Status: 502, Level: level1, Cause: "403 Forbidden"}},
 	"POST " + api.PathRefresh + "nobody": refusal{api.Error{Status: 400, Cause: `code "nobody": want 20 digits`}},
 }
+
+// departed is an upper that was left.
+var departed = api.Peer{Code: level2, Role: "upper", Name: "杭州市", State: "left", Since: noon.Add(-50 * time.Hour), Reason: "the upper agreed"}
 
 var encoders = []api.Encoder{
 	{Code: channel1, Name: "断桥残雪", Identity: "mac:02:00:00:00:00:01", Address: "http://10.1.0.31/onvif", Online: true, Since: noon.Add(-65 * time.Minute),

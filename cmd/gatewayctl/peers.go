@@ -12,8 +12,9 @@ func peersVerb() *verb {
 		name: "peers", summary: "list the neighbouring domains and their links",
 		about: `Lists each upper and lower domain with the state of its link, since when it
 is so, when it was last heard of, what it shows us or we show it, and the reason
-of the last failure. States: online, registering, refused, offline, leaving, and
-idle for a lower that has never called.
+of the last failure. States: online, registering, refused, offline, leaving,
+left for an upper that gatewayctl leave took leave of, and idle for a lower that
+has never called, or was deleted: then the reason says why.
 `,
 		example: "gatewayctl peers\ngatewayctl peers --json | jq -r '.[] | select(.state != \"online\") | .code'\n",
 		run:     listVerb(api.PathPeers, peerTable),

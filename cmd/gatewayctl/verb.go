@@ -34,7 +34,7 @@ func verbs() []*verb {
 	return []*verb{
 		statusVerb(), peersVerb(), channelsVerb(), encodersVerb(), streamsVerb(), sessionsVerb(),
 		liveVerb(), recordsVerb(), playVerb(),
-		discoverVerb(), importVerb(), replaceVerb(), refreshVerb(),
+		discoverVerb(), importVerb(), replaceVerb(), refreshVerb(), leaveVerb(), joinVerb(),
 		configVerb(), versionVerb(),
 	}
 }

@@ -41,6 +41,7 @@ func TestEveryVerbShowsItsAnswer(t *testing.T) {
 		"records":  {"records", channel1, "-1h", "now"},
 		"discover": {"discover", "--for", "1s"},
 		"import":   {"import", "-"}, "replace": {"replace", channel1, "02:00:00:00:00:07"}, "refresh": {"refresh", level2},
+		"leave": {"leave", level2}, "join": {"join", level2}, "help-leave": {"help", "leave"},
 		"diff": {"config", "diff", "-"},
 		"help": {"help"}, "help-live": {"help", "live"}, "help-records": {"records", "--help"},
 	} {
@@ -87,6 +88,22 @@ func TestJSONIsTheAnswerItself(t *testing.T) {
 	check(api.PathRecords+channel1, func(t *testing.T, s string) any { return strictly[api.Recordings](t, s) }, "records", channel1, "-1h", "now")
 }
 
+func TestLeavingAnswersTheLinkAsJSON(t *testing.T) {
+	r := runner{fake: serve(t, noMedia)}.run("leave", level2, "--json")
+	if d := cmp.Diff(departed, strictly[api.Peer](t, r.out)); d != "" || r.status != exitGood {
+		t.Errorf("status %d, %s%s", r.status, r.errOut, d)
+	}
+}
+
+// TestLeavingShowsItsProgress: on a terminal, and wiped away at the end.
+func TestLeavingShowsItsProgress(t *testing.T) {
+	r := runner{fake: serve(t, noMedia), terminal: true}.run("leave", level2)
+	begins, ends := strings.HasPrefix(r.errOut, "\rleaving "+level2+": 0s of 5m00s\x1b[K"), strings.HasSuffix(r.errOut, "\r\x1b[K")
+	if !begins || !ends || r.status != exitGood {
+		t.Errorf("status %d, %q", r.status, r.errOut)
+	}
+}
+
 func TestNothingIsAnEmptyJSONList(t *testing.T) {
 	f := &fake{socket: filepath.Join(t.TempDir(), "s")}
 	f.listen(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("null")) })
@@ -108,6 +125,9 @@ func TestRequestsCarryWhatWasSaid(t *testing.T) {
 		"time":    {[]string{"--timeout", "9s", "discover", "--for=3s"}, request{line: "GET /v1/discover?for=3s"}},
 		"list":    {[]string{"import", "-"}, request{"POST /v1/encoders", "standard input"}},
 		"replace": {[]string{"replace", "c", "i"}, request{"PUT /v1/encoders", `{"code":"c","identity":"i"}`}},
+		"leave":   {[]string{"leave", level2}, request{line: "POST /v1/leave/" + level2 + "?for=5m0s"}},
+		"force":   {[]string{"leave", "--force", level2, "--for", "90s"}, request{line: "POST /v1/leave/" + level2 + "?for=1m30s&force=1"}},
+		"join":    {[]string{"join", level2}, request{line: "POST /v1/join/" + level2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := serve(t, noMedia)
@@ -129,6 +149,11 @@ func TestFailuresNameWhatAndWhy(t *testing.T) {
 		"refused above": {exitFailed, "gatewayctl: live busy: refused by " + level1 + ": 486 Busy Here (encoder busy)\n",
 			[]string{"live", "busy", "-o", absent}},
 		"refused here": {exitFailed, "gatewayctl: live none: no such channel\n", []string{"live", "none", "-o", absent}},
+		"not let go": {exitFailed, "gatewayctl: leave " + level1 + ": refused by " + level1 + ": 486 Busy Here\n" +
+			"gatewayctl: leave " + level1 + ": not left in 5m00s, still registered with; --force leaves all the same\n", []string{"leave", level1}},
+		"not an upper": {exitFailed, "gatewayctl: leave " + level3 + ": no such upper domain is configured\n", []string{"leave", level3}},
+		"not let in":   {exitFailed, "gatewayctl: join " + level1 + ": refused by " + level1 + ": 403 Forbidden\n", []string{"join", level1}},
+		"no patience":  {exitUsage, "gatewayctl: leave: --for 0s: want more than 0, up to 24h\nTry: gatewayctl help leave\n", []string{"leave", "x", "--for", "0s"}},
 		"wrong code":   {exitFailed, "gatewayctl: refresh nobody: code \"nobody\": want 20 digits\n", []string{"refresh", "nobody"}},
 		"not running": {exitFailed, "gatewayctl: status: gatewayd is not running: nothing answers at " + absent + "\n",
 			[]string{"--socket", absent, "status"}},

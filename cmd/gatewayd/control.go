@@ -16,6 +16,7 @@ import (
 	"districtgateway/cmd/internal/api"
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
+	"districtgateway/domain/boltstore"
 	"districtgateway/media"
 	"districtgateway/storage"
 )
@@ -25,6 +26,7 @@ type control struct {
 	file    config.File
 	started time.Time
 	loop    *domain.Loop
+	store   *boltstore.Store
 	users   *users
 	legs    *legs
 	cameras *cameras
@@ -74,6 +76,8 @@ func (c *control) routes() http.Handler {
 	m.HandleFunc("GET "+api.PathDiscover, answer(c.discover))
 	m.HandleFunc("GET "+api.PathRecords+"{channel}", answer(c.records))
 	m.HandleFunc("POST "+api.PathRefresh+"{peer}", answer(c.refresh))
+	m.HandleFunc("POST "+api.PathLeave+"{peer}", answer(c.leave))
+	m.HandleFunc("POST "+api.PathJoin+"{peer}", answer(c.join))
 	m.HandleFunc("GET "+api.PathConfig, c.showConfig)
 	m.HandleFunc("POST "+api.PathConfig, answer(c.diffConfig))
 	m.HandleFunc("GET "+api.PathLive+"{channel}", c.live)
@@ -118,6 +122,7 @@ func errorOf(err error) *api.Error {
 		status int
 	}{
 		{domain.ErrNoChannel, http.StatusNotFound}, {domain.ErrNoRecording, http.StatusNotFound}, {errNoCode, http.StatusNotFound}, {errNoLower, http.StatusNotFound},
+		{domain.ErrNoUpper, http.StatusNotFound}, {domain.ErrGone, http.StatusConflict},
 		{domain.ErrDenied, http.StatusForbidden}, {domain.ErrBusy, http.StatusServiceUnavailable},
 		{domain.ErrOffline, http.StatusConflict}, {domain.ErrPeerOffline, http.StatusConflict}, {errCodeUsed, http.StatusConflict},
 		{domain.ErrTimeout, http.StatusGatewayTimeout}, {context.DeadlineExceeded, http.StatusGatewayTimeout},

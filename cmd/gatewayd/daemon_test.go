@@ -117,7 +117,7 @@ func TestUserGetsTheAnswerToItsOwnRequest(t *testing.T) {
 }
 
 func TestHealthNamesWhatIsWrong(t *testing.T) {
-	good := api.Status{Volumes: []api.Volume{{Path: "/a", State: volumeGood}}, Uppers: []api.Peer{{Code: "1", State: "online"}}, Encoders: []api.Encoder{{Online: true}}}
+	good := api.Status{Volumes: []api.Volume{{Path: "/a", State: volumeGood}}, Uppers: []api.Peer{{Code: "1", State: "online"}, {Code: "2", State: "left"}}, Encoders: []api.Encoder{{Online: true}}}
 	if h := health(good); h != "good" {
 		t.Errorf("good: %q", h)
 	}

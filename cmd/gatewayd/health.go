@@ -29,7 +29,7 @@ func health(s api.Status) string {
 		}
 	}
 	for _, u := range s.Uppers {
-		if u.State != domain.LinkOnline.String() {
+		if u.State != domain.LinkOnline.String() && u.State != domain.LinkLeft.String() {
 			wrong = append(wrong, fmt.Sprintf("upper %s is %s", u.Code, u.State))
 		}
 	}

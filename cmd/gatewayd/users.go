@@ -20,7 +20,7 @@ type users struct {
 // A visit is one request of a local user. Both channels hold one value.
 type visit struct {
 	ticket domain.Ticket
-	answer chan domain.Effect // Opened, Denied or RecordsFound
+	answer chan domain.Effect // Opened, Denied, RecordsFound or Done
 	ended  chan error
 }
 
@@ -36,6 +36,8 @@ func (u *users) Tell(e domain.Effect) {
 	case domain.Denied:
 		u.answer(e.Ticket, e)
 	case domain.RecordsFound:
+		u.answer(e.Ticket, e)
+	case domain.Done:
 		u.answer(e.Ticket, e)
 	case domain.Ended:
 		if v := u.visit(e.Ticket); v != nil {

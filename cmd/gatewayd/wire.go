@@ -48,7 +48,8 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 	}
 	g := &gateway{file: file, log: log}
 	var err error
-	if g.store, err = boltstore.Open(boltstore.Config{Path: filepath.Join(file.Server.State, "state.db"), Log: part(log, "store")}); err != nil {
+	if g.store, err = boltstore.Open(boltstore.Config{Path: filepath.Join(file.Server.State, "state.db"), Log: part(log, "store"),
+		Login: loginAt(file)}); err != nil {
 		return nil, err
 	}
 	instance, err := instanceID(file.Server.State)
@@ -69,7 +70,7 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 	if err := g.wireDomain(ctx, instance); err != nil {
 		return nil, err
 	}
-	g.control = &control{file: file, started: time.Now(), loop: g.loop, users: g.users, legs: g.legs,
+	g.control = &control{file: file, started: time.Now(), loop: g.loop, store: g.store, users: g.users, legs: g.legs,
 		cameras: g.cameras, volumes: g.volumes, hub: g.hub, log: part(log, "control")}
 	return g, nil
 }
@@ -112,6 +113,10 @@ func (g *gateway) wireDomain(ctx context.Context, instance string) error {
 	if err != nil {
 		return err
 	}
+	former, err := g.formerUppers(&state)
+	if err != nil {
+		return err
+	}
 	self := domain.Code(g.file.Server.ID)
 	caps := domain.CapUpperKeepalive | domain.CapRefuseLeave | domain.CapPush | domain.CapElementary
 	p, err := domain.NewProcessor(domain.Config{
@@ -124,7 +129,7 @@ func (g *gateway) wireDomain(ctx context.Context, instance string) error {
 	}
 	g.sip, err = sip.New(sip.Config{
 		Self: self, Name: g.file.Server.Name, Listen: g.file.Server.ListenAddr(), Address: g.file.Server.PublicAddr(),
-		Peers: sipPeers(g.file), Links: state.Links, Caps: caps, Instance: instance, UserAgent: "DistrictGateway/" + version,
+		Peers: append(sipPeers(g.file), former...), Links: state.Links, Caps: caps, Instance: instance, UserAgent: "DistrictGateway/" + version,
 		Post: g.post, Log: part(g.log, "sip"),
 	})
 	if err != nil {

@@ -284,6 +284,9 @@ func (s *Store) Save(e domain.Effect) {
 	}
 }
 
+// Flush commits what was saved so far.
+func (s *Store) Flush() error { return s.commit() }
+
 func linkKey(peer domain.Code, role domain.Role) string { return string(peer) + "/" + role.String() }
 
 // Load returns what was saved; see [domain.Store]. A record that cannot be read

@@ -26,6 +26,8 @@ const (
 	PathConfig   = "/v1/config"   // GET: in force, as TOML; POST: a candidate, answers Changes
 	PathEncoders = "/v1/encoders" // GET: the inventory; POST: CSV code list; PUT: Replace
 	PathRefresh  = "/v1/refresh/" // + code of a lower: read its catalogue again
+	PathLeave    = "/v1/leave/"   // + code of an upper; ?for=5m&force=1; answers Peer once it is left
+	PathJoin     = "/v1/join/"    // + code of an upper; answers Peer once it is registered with
 )
 
 // Trailer names the HTTP trailer that ends a media stream which broke off.
@@ -88,7 +90,7 @@ type Peer struct {
 	Code     string    `json:"code"`
 	Role     string    `json:"role"` // upper, lower
 	Name     string    `json:"name"`
-	State    string    `json:"state"` // online, registering, refused, offline, idle, leaving
+	State    string    `json:"state"` // online, registering, refused, offline, idle, leaving, left
 	Since    time.Time `json:"since"`
 	LastSeen time.Time `json:"last_seen,omitzero"`
 	Address  string    `json:"address"`

@@ -68,6 +68,23 @@ func (c *Client) send(ctx context.Context, in call, v any) error {
 	return decode(r.Body, v)
 }
 
+// A LeaveRequest asks to leave an upper domain for good.
+type LeaveRequest struct {
+	Upper string
+	Force bool          // whatever it answers
+	For   time.Duration // how long to try
+}
+
+// Leave leaves an upper domain and returns its link, once it is left. The error is
+// an *Error with the upper as its level if that did not agree in time.
+func (c *Client) Leave(ctx context.Context, in LeaveRequest) (p Peer, err error) {
+	q := url.Values{"for": {in.For.String()}}
+	if in.Force {
+		q.Set("force", "1")
+	}
+	return p, c.send(ctx, call{method: http.MethodPost, path: PathLeave + in.Upper, query: q}, &p)
+}
+
 // Text reads an answer that is no JSON.
 func (c *Client) Text(ctx context.Context, path string) (string, error) {
 	r, err := c.do(ctx, call{path: path})
