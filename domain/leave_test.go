@@ -177,8 +177,8 @@ func TestFormerUpperIsServedNothing(t *testing.T) {
 		t.Errorf("INVITE: %v", out)
 	}
 	b.step(OptionsIn{Origin: o})
-	if out := b.pass(time.Hour); len(out) != 0 {
-		t.Errorf("it is told %v", out)
+	if out := b.pass(time.Hour); len(out) != 0 || len(p.uppers[0].push.pending) != 0 {
+		t.Errorf("it is told %v, %d changes wait for it", out, len(p.uppers[0].push.pending))
 	}
 }
 

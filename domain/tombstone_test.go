@@ -91,7 +91,10 @@ func TestLeavingEndsWithThePatience(t *testing.T) {
 		t.Errorf("watched %+v, link %+v", watched, link)
 	}
 	l.province.Leave(watched)
-	l.Run(time.Minute)
+	l.Run(3 * time.Hour) // with the refreshes that were due before
+	if link, held := l.city.Link(provinceID, domain.Upper), l.province.Link(cityID, domain.Lower); link.Since.After(start) || held.Since.After(start) {
+		t.Errorf("the link did not last: %+v, %+v", link, held)
+	}
 	checkNothingLeft(t, l.Network)
 }
 
