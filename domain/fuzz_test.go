@@ -109,8 +109,21 @@ func (s *story) event() Event {
 		return RecordsAsked{Ticket: Ticket(s.next), Channel: s.channel()}
 	case 18:
 		return WatchOut{Ticket(s.take(256))}
+	case 19:
+		return s.parting()
 	}
 	return s.media()
+}
+
+// parting is an operator who leaves an upper, or comes back.
+func (s *story) parting() Event {
+	s.next++
+	ticket, peer := Ticket(s.next), []Code{above, above, below, stranger}[s.take(4)]
+	s.tickets[ticket] = 0
+	if s.take(3) == 0 {
+		return JoinAsked{ticket, peer}
+	}
+	return LeaveAsked{ticket, peer, s.take(2) == 0, time.Duration(s.take(60)) * time.Second}
 }
 
 func (s *story) media() Event {
@@ -153,6 +166,9 @@ func (s *story) step(ev Event) (idle bool) {
 		case Denied:
 			s.count(s.tickets[fx.Ticket], fx)
 			s.tickets[fx.Ticket]++
+		case Done:
+			s.count(s.tickets[fx.Ticket], fx)
+			s.tickets[fx.Ticket]++
 		case OpenReceiver:
 			s.legs[fx.Leg] = true
 		case OpenSender:
@@ -180,6 +196,7 @@ func (s *story) count(before int, fx Effect) {
 func FuzzStep(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte("\x00\x00\x01\x01\x00\x02\x02\x00\x01\x01\x01\x00\x03\x01\x01\x00\x01\x02\x01"))
+	f.Add([]byte("\x00\x00\x13\x00\x01\x01\x05\x09\x00\x0e\x01\x03\x00\x00\x09\x00\x13\x00\x01\x00\x05\x09\x00\x01\x00\x00\x00\x09\x00\x13\x01\x00"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > 4096 {
 			return

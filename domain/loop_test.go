@@ -87,8 +87,8 @@ func TestLoopHandsEveryEffectToItsPort(t *testing.T) {
 			SendState{}, Invite{}, Cancel{}, Bye{}, SendMediaStatus{}, Reply{}, ReplyRegister{}, AnswerInvite{}, RefuseInvite{}},
 		"media":   {OpenReceiver{}, ConnectReceiver{}, OpenSender{}, StartSender{}, CloseLeg{}},
 		"archive": {FindRecords{}},
-		"store":   {SaveLink{}, ForgetLink{}, SaveCatalog{}},
-		"users":   {Opened{}, Denied{}, Ended{}, RecordsFound{}},
+		"store":   {SaveLink{}, ForgetLink{}, SaveCatalog{}, SaveTombstone{}, ForgetTombstone{}},
+		"users":   {Opened{}, Denied{}, Ended{}, RecordsFound{}, Done{}},
 	} {
 		for _, fx := range effects {
 			if before := len(got[name]); l.perform(fx) || len(got[name]) != before+1 {

@@ -65,7 +65,7 @@ func (l *lower) restore(saved Link) {
 }
 
 // step moves l. The processor compares the states before and after; idle after
-// another state means that the lower left for good.
+// another state means that the lower is deleted: it left for good, or was forgotten.
 func (l *lower) step(d *desk, ev any) {
 	switch ev := ev.(type) {
 	case downRegister:

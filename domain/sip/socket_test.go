@@ -119,6 +119,19 @@ func TestNameOfAnUpperIsResolved(t *testing.T) {
 	}
 }
 
+// TestUpperThatIsNeverRegisteredWithIsKnownByItsName: one that was left, and speaks.
+func TestUpperThatIsNeverRegisteredWithIsKnownByItsName(t *testing.T) {
+	cfg := districtConfig(netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort("127.0.0.1:9"), "udp")
+	cfg.Peers[0].Address = "localhost:9"
+	down := newStation(t, cfg, nil)
+	defer down.stop()
+	for deadline := time.Now().Add(20 * time.Second); !down.book.knows(netip.MustParseAddr("127.0.0.1")); <-time.After(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("its host is a stranger's")
+		}
+	}
+}
+
 // dialCity opens a raw TCP connection to a lone city.
 func dialCity(t *testing.T) (*station, net.Conn, *bufio.Reader) {
 	t.Helper()

@@ -106,6 +106,22 @@ func (t *Transceiver) announce(ctx context.Context, w *wires) {
 		}
 	}
 	close(t.ready)
+	t.resolve()
+}
+
+// resolve finds out where the uppers are that are configured by name. One that was
+// left is never registered with, and has to be known when it speaks (KA-506).
+func (t *Transceiver) resolve() {
+	for _, p := range t.cfg.Peers {
+		if n, _ := t.book.find(p.ref()); p.Role != domain.Upper || n.at.addr.IsValid() {
+			continue
+		}
+		t.spawn(func(ctx context.Context) {
+			if _, err := t.book.locate(ctx, p.ref(), false); err != nil {
+				t.log.Warn("upper cannot be found", "peer", string(p.Code), "err", err)
+			}
+		})
+	}
 }
 
 // drain ends what begin let in: no more of it, and what is under way sees its
