@@ -51,6 +51,11 @@ func foundTable(all []api.Found) *table.Table {
 // tick shows on a terminal how long something that takes about expected has
 // gone on; stop wipes that away.
 func (c *call) tick(what string, expected time.Duration) (stop func()) {
+	return c.tickAsking(what, expected, func() string { return "" })
+}
+
+// tickAsking is tick that asks each second what else there is to say.
+func (c *call) tickAsking(what string, expected time.Duration, ask func() string) (stop func()) {
 	if !c.terminal {
 		return func() {}
 	}
@@ -59,10 +64,11 @@ func (c *call) tick(what string, expected time.Duration) (stop func()) {
 		defer close(gone)
 		every := time.NewTicker(time.Second)
 		defer every.Stop()
-		for began := time.Now(); ; {
-			fmt.Fprintf(c.stderr, "\r%s: %s of %s\x1b[K", what, span(time.Since(began)), span(expected))
+		for began, more := time.Now(), ""; ; {
+			fmt.Fprintf(c.stderr, "\r%s: %s of %s%s\x1b[K", what, span(time.Since(began)), span(expected), more)
 			select {
 			case <-every.C:
+				more = ask()
 			case <-done:
 				fmt.Fprint(c.stderr, "\r\x1b[K")
 				return

@@ -6,9 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"districtgateway/cmd/internal/api"
+	"districtgateway/cmd/internal/table"
 )
 
 const (
@@ -51,7 +53,7 @@ func (c *call) leave(ctx context.Context, in api.LeaveRequest) error {
 	c.timeout += in.For + 2*registerTime // the last attempt may have to wait for another
 	ctx, cancel := c.within(ctx)
 	defer cancel()
-	stop := c.tick("leaving "+in.Upper, in.For)
+	stop := c.tickAsking("leaving "+in.Upper, in.For, func() string { return c.objection(ctx, in.Upper) })
 	p, err := c.client.Leave(ctx, in)
 	stop()
 	if e := (*api.Error)(nil); errors.As(err, &e) && e.Level != "" {
@@ -64,6 +66,22 @@ func (c *call) leave(ctx context.Context, in api.LeaveRequest) error {
 		_, err := fmt.Fprintf(w, "left %s: %s\n", p.Code, p.Reason)
 		return err
 	})
+}
+
+// objection returns why an upper has not let go yet, as the daemon last heard.
+func (c *call) objection(ctx context.Context, upper string) string {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var all []api.Peer
+	if c.client.Get(ctx, api.PathPeers, nil, &all) != nil {
+		return ""
+	}
+	for _, p := range all {
+		if why, ok := strings.CutPrefix(p.Reason, "leaving: "); ok && p.Code == upper && p.State == "leaving" {
+			return ", " + table.Clean(why)
+		}
+	}
+	return ""
 }
 
 func joinVerb() *verb {

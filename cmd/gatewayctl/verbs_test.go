@@ -95,11 +95,24 @@ func TestLeavingAnswersTheLinkAsJSON(t *testing.T) {
 	}
 }
 
-// TestLeavingShowsItsProgress: on a terminal, and wiped away at the end.
+// TestLeavingShowsItsProgress: on a terminal, with what the upper says, and wiped away
+// at the end.
 func TestLeavingShowsItsProgress(t *testing.T) {
-	r := runner{fake: serve(t, noMedia), terminal: true}.run("leave", level2)
+	f, asked := &fake{socket: filepath.Join(t.TempDir(), "s")}, make(chan struct{}, 9)
+	f.listen(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == api.PathPeers {
+			json.NewEncoder(w).Encode([]api.Peer{{Code: level1, State: "leaving", Reason: "leaving: 403 Forbidden"},
+				{Code: level2, State: "leaving", Reason: "leaving: 486 Busy Here"}})
+			asked <- struct{}{}
+			return
+		}
+		<-asked
+		<-asked // what it said first is shown by now
+		json.NewEncoder(w).Encode(departed)
+	})
+	r := runner{fake: f, terminal: true}.run("leave", level2)
 	begins, ends := strings.HasPrefix(r.errOut, "\rleaving "+level2+": 0s of 5m00s\x1b[K"), strings.HasSuffix(r.errOut, "\r\x1b[K")
-	if !begins || !ends || r.status != exitGood {
+	if !begins || !ends || !strings.Contains(r.errOut, " of 5m00s, 486 Busy Here\x1b[K") || r.status != exitGood {
 		t.Errorf("status %d, %q", r.status, r.errOut)
 	}
 }
