@@ -176,10 +176,23 @@ func TestVolumeHasOneOwner(t *testing.T) {
 func TestOpeningIsNotWaitedForForEver(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	v, err := OpenVolume(ctx, config(t.TempDir(), new(processes)))
-	if err == nil { // the disk was quicker
-		v.Close()
-	} else if !errors.Is(err, ErrVolumeStalled) {
-		t.Error(err)
+	cfg := config(t.TempDir(), new(processes))
+	answer, claimed := make(chan struct{}), make(chan struct{})
+	_, err := openVolume(ctx, cfg, func(cfg *VolumeConfig) (Identity, *os.File, error) {
+		defer close(claimed)
+		<-answer
+		return claim(cfg)
+	})
+	if !errors.Is(err, ErrVolumeStalled) {
+		t.Fatal(err)
 	}
+	close(answer)
+	<-claimed
+	await(t, "the volume is given up", func() bool {
+		v, err := OpenVolume(t.Context(), cfg)
+		if err != nil && !errors.Is(err, ErrVolumeInUse) {
+			t.Fatal(err)
+		}
+		return err == nil && v.Close() == nil
+	})
 }

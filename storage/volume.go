@@ -96,6 +96,13 @@ type tempo struct{ sync, commit, limits time.Duration }
 // [InUseError]), [ErrFull], or [ErrVolumeStalled] when ctx ends before the disk has
 // answered. Nothing is started; [Volume.Run] does that and releases the volume.
 func OpenVolume(ctx context.Context, cfg VolumeConfig) (*Volume, error) {
+	return openVolume(ctx, cfg, claim)
+}
+
+// A claimFunc makes a volume ours; see claim.
+type claimFunc func(*VolumeConfig) (Identity, *os.File, error)
+
+func openVolume(ctx context.Context, cfg VolumeConfig, claim claimFunc) (*Volume, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("open volume: %w", err)
 	}
