@@ -95,6 +95,7 @@ type (
 		Offer    Endpoint
 		Deadline time.Time
 		Stream   string
+		Monitor  Party // only to peers that agreed on it
 	}
 	// Cancel gives up an Invite that is not answered; its Answered still comes
 	// (487, or 200 if it crossed: then Bye follows from the processor).
@@ -131,8 +132,10 @@ type (
 	}
 	// AnswerInvite accepts an InviteIn with 200.
 	AnswerInvite struct {
-		Dialog Dialog
-		Answer Endpoint
+		Dialog  Dialog
+		Answer  Endpoint
+		Camera  Party // both only to peers that agreed on it
+		Monitor Party
 	}
 	// RefuseInvite refuses it. Err may be a *Refused from further below, whose
 	// status and words are passed on.

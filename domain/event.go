@@ -114,6 +114,7 @@ type (
 		Offer    Endpoint
 		Deadline time.Time // when the caller gives up; zero if it did not say
 		Stream   string    // sender id and stream number of the Subject: the same value again replaces the older session
+		Monitor  Party     // negotiated: where it is shown
 	}
 	// AckIn: the caller confirmed our answer; media may flow.
 	AckIn struct{ Dialog Dialog }
@@ -144,6 +145,8 @@ type (
 		Version    Version       // REGISTER
 		Caps       Capability    // REGISTER: what both can
 		Answer     Endpoint      // INVITE 200
+		Camera     Party         // INVITE 200, negotiated
+		Monitor    Party         // INVITE 200, negotiated: as asked for
 	}
 )
 

@@ -43,6 +43,7 @@ const (
 	CapRefuseLeave                           // a deregistration may be refused (DEREG-606)
 	CapPush                                  // devices are pushed without a query (PUSH-701)
 	CapElementary                            // plain H.264/H.265 RTP instead of PS may be offered
+	CapParties                               // requests and answers name both parties (LIVE-801, QUERY-904)
 )
 
 // Has reports whether c holds all of want.

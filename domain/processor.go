@@ -233,7 +233,7 @@ func (p *Processor) busy(l *lower) bool {
 		return true
 	}
 	for _, r := range p.calls.receivers {
-		if r.peer.Code == l.cfg.Code {
+		if r.peer == l {
 			return true
 		}
 	}

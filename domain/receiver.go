@@ -34,21 +34,21 @@ const (
 )
 
 // A receiver is media coming in from a lower: one leg and one dialog below, shared
-// by all who watch it (LIVE-814). It knows nothing of who they are.
+// by all who watch it (LIVE-814). It knows nothing of who they are: the monitor that
+// it names to the lower is that of the viewer for whom it was begun, for as long as it
+// lasts, even when that one has left and others watch on.
 type receiver struct {
-	leg    LegID
-	tag    Tag // of the INVITE, and so its dialog; 0 before
-	stream StreamID
-	peer   *PeerConfig
-	below  Code // the channel, as the lower calls it
-	speed  int
-	ssrc   uint32
-	linger time.Duration
+	leg     LegID
+	tag     Tag // of the INVITE, and so its dialog; 0 before
+	peer    *lower
+	below   Code // the channel, as the lower calls it
+	ssrc    uint32
+	linger  time.Duration
+	request // limit: when a picture must be there
 
 	state rxState
 	since time.Time
 	at    time.Time // end of the state, by our patience
-	limit time.Time // when a picture must be there
 	last  lastWord
 	users []user
 	alarm alarm
@@ -142,10 +142,14 @@ func (r *receiver) opened(d *desk, offer Endpoint) {
 	if offer.SSRC == 0 {
 		offer.SSRC = r.ssrc
 	}
+	if r.local { // our monitor shows what arrives here
+		r.monitor.Host = offer.Host
+	}
 	r.state = rxInviting
 	r.tag = d.ask(rxWait{r})
-	d.do(Invite{Tag: r.tag, Peer: r.peer.ref(), Channel: r.below, Kind: r.stream.Kind, Profile: r.stream.Profile,
-		Range: r.stream.Range, Speed: r.speed, Offer: offer, Deadline: r.limit, Stream: r.subject()})
+	d.do(Invite{Tag: r.tag, Peer: r.peer.cfg.ref(), Channel: r.below, Kind: r.stream.Kind, Profile: r.stream.Profile,
+		Range: r.stream.Range, Speed: r.speed, Offer: offer, Deadline: r.limit, Stream: r.subject(),
+		Monitor: told(r.peer.link, r.monitor)})
 }
 
 // subject names the stream to the lower: a live one always by the same value, so
@@ -165,14 +169,31 @@ func (r *receiver) answer(d *desk, ev Answered) (verdict, error) {
 	if ev.Status/100 != 2 {
 		d.do(CloseLeg{r.leg})
 		r.gone()
-		return nowOver, refusedBy(r.peer.Code, ev)
+		return nowOver, refusedBy(r.peer.cfg.Code, ev)
 	}
 	if ev.Answer.SSRC == 0 { // the lower kept ours
 		ev.Answer.SSRC = r.ssrc
 	}
+	r.meet(ev)
 	r.state = rxConnecting
 	d.do(ConnectReceiver{r.leg, ev.Answer})
 	return noNews, nil
+}
+
+// meet takes what the lower's answer tells of both parties (LIVE-807 to 809). It calls
+// the camera by its own id. A monitor of ours is as we know it; another's is passed on
+// as the answer has it, if that is the one we asked for.
+func (r *receiver) meet(ev Answered) {
+	if !r.peer.link.Caps.Has(CapParties) {
+		return
+	}
+	if ev.Camera.ID == string(r.below) {
+		ev.Camera.ID = string(r.stream.Channel)
+		r.camera = ev.Camera
+	}
+	if ev.Monitor.ID == r.monitor.ID && !r.local {
+		r.monitor = ev.Monitor
+	}
 }
 
 // refusedBy names the level that refused: the one that the answer names, else the
@@ -224,7 +245,7 @@ func (r *receiver) ended(d *desk, err error) (verdict, error) {
 		err = ErrMedia
 	}
 	if err != nil && was >= rxConnecting { // it is the lower's media that does not come
-		err = fmt.Errorf("media of %s: %w", r.peer.Code, err)
+		err = fmt.Errorf("media of %s: %w", r.peer.cfg.Code, err)
 	}
 	if was == rxDrained || was == rxLingering {
 		return noNews, nil
@@ -239,7 +260,7 @@ func (r *receiver) byed(d *desk, reason string) (verdict, error) {
 	case rxInviting: // BYE overtook the 200
 		d.do(CloseLeg{r.leg})
 		r.state, r.at = rxCancelled, time.Time{}
-		return nowOver, &Refused{Level: r.peer.Code, Reason: "ended: " + reason}
+		return nowOver, &Refused{Level: r.peer.cfg.Code, Reason: "ended: " + reason}
 	}
 	if r.state == rxUnsaid {
 		r.gone()
@@ -250,7 +271,7 @@ func (r *receiver) byed(d *desk, reason string) (verdict, error) {
 	}
 	d.do(CloseLeg{r.leg})
 	r.gone()
-	return nowOver, &Refused{Level: r.peer.Code, Reason: "ended: " + reason}
+	return nowOver, &Refused{Level: r.peer.cfg.Code, Reason: "ended: " + reason}
 }
 
 func (r *receiver) sentAll(d *desk) (verdict, error) {
@@ -278,9 +299,9 @@ func (r *receiver) sentAll(d *desk) (verdict, error) {
 // unsaid is the error of media that ended without the lower's word that this was all.
 func (r *receiver) unsaid() error {
 	if r.last.fault == nil {
-		return &Refused{Level: r.peer.Code, Reason: "media ended, perhaps not all was sent"}
+		return &Refused{Level: r.peer.cfg.Code, Reason: "media ended, perhaps not all was sent"}
 	}
-	return fmt.Errorf("media of %s: %w", r.peer.Code, r.last.fault)
+	return fmt.Errorf("media of %s: %w", r.peer.cfg.Code, r.last.fault)
 }
 
 // drained ends the exchange, and leaves the leg to those who still read from it.
@@ -299,10 +320,10 @@ func (r *receiver) due(d *desk) (verdict, error) {
 		return nowOver, ErrTimeout
 	case rxInviting:
 		r.close(d, "")
-		return nowOver, &Refused{Level: r.peer.Code, Reason: ErrTimeout.Error()}
+		return nowOver, &Refused{Level: r.peer.cfg.Code, Reason: ErrTimeout.Error()}
 	case rxConnecting:
 		r.close(d, "no media")
-		return nowOver, &Refused{Level: r.peer.Code, Reason: "no media in time"}
+		return nowOver, &Refused{Level: r.peer.cfg.Code, Reason: "no media in time"}
 	case rxDraining:
 		r.bye(d, "all received")
 		return r.drained(d)

@@ -23,14 +23,13 @@ func (s txState) String() string {
 
 // A sender is media going out to an upper: one dialog above and one leg.
 type sender struct {
-	dialog  Dialog
-	upper   *upper
-	subject string // of its INVITE
-	stream  StreamID
-	offer   Endpoint
-	speed   int
-	ssrc    uint32
-	leg     LegID // 0 before it is opened and after it has gone
+	dialog Dialog
+	upper  *upper
+	asked  InviteIn
+	stream StreamID
+	ssrc   uint32
+	leg    LegID // 0 before it is opened and after it has gone
+	parties
 
 	state txState
 	since time.Time
@@ -100,8 +99,8 @@ func (s *sender) early(d *desk, ev any) {
 
 func (s *sender) open(d *desk, source LegID) {
 	s.state, s.leg = txOpening, LegID(d.number())
-	d.do(OpenSender{Leg: s.leg, Stream: s.stream, Source: source, Peer: s.upper.cfg.ref(), Offer: s.offer,
-		SSRC: s.ssrc, Speed: s.speed})
+	d.do(OpenSender{Leg: s.leg, Stream: s.stream, Source: source, Peer: s.upper.cfg.ref(), Offer: s.asked.Offer,
+		SSRC: s.ssrc, Speed: s.asked.Speed})
 }
 
 func (s *sender) answer(d *desk, answer Endpoint) {
@@ -113,7 +112,13 @@ func (s *sender) answer(d *desk, answer Endpoint) {
 	}
 	s.ssrc = answer.SSRC
 	s.state, s.at = txAnswered, d.now.Add(ackTime)
-	d.do(AnswerInvite{s.dialog, answer})
+	if s.from != nil { // what the answer from below told, unless it was for another's monitor
+		s.camera = s.from.camera
+		if s.from.monitor.ID == s.monitor.ID {
+			s.monitor = s.from.monitor
+		}
+	}
+	d.do(AnswerInvite{s.dialog, answer, told(s.upper.link, s.camera), told(s.upper.link, s.monitor)})
 }
 
 func (s *sender) refuse(d *desk, err error) {

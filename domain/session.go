@@ -103,7 +103,7 @@ func (p *Processor) watchIn(ev WatchIn) {
 		p.stepWatch(w, watchReady{})
 		return
 	}
-	if err = p.join(w, &w.from, e, request{w.stream, ev.Speed, w.at}); err != nil {
+	if err = p.join(w, &w.from, e, request{w.stream, ev.Speed, w.at, p.ends(ev), true}); err != nil {
 		p.stepWatch(w, watchOver{err})
 		return
 	}
@@ -134,6 +134,12 @@ func (p *Processor) watchOut(ticket Ticket) {
 	}
 }
 
+// ends names both parties for a local user. Where the monitor stands is known when
+// media is opened for it.
+func (p *Processor) ends(ev WatchIn) parties {
+	return parties{p.cat.camera(ev.Channel), Party{ID: monitorOf(p.cfg.Self, ev.Ticket), Place: p.cfg.Name}}
+}
+
 func streamOf(channel Code, profile uint8, kind Kind, in Range) StreamID {
 	if kind == Live {
 		in = Range{}
@@ -141,11 +147,13 @@ func streamOf(channel Code, profile uint8, kind Kind, in Range) StreamID {
 	return StreamID{channel, profile, kind, in}
 }
 
-// A request is what is asked of a lower, and until when.
+// A request is what is asked of a lower, until when, and for whom.
 type request struct {
 	stream StreamID
 	speed  int
 	limit  time.Time
+	parties
+	local bool // the monitor is our own
 }
 
 // join makes u a user of the receiver for req, which is begun if there is none: one
@@ -178,8 +186,8 @@ func (p *Processor) receive(e *entry, req request) (*receiver, error) {
 		return nil, ErrBusy
 	}
 	l := p.lowers[e.owner]
-	r := &receiver{leg: LegID(p.desk.number()), stream: req.stream, peer: &l.cfg, below: Code(e.below),
-		speed: req.speed, ssrc: ssrc, linger: p.cfg.Linger, since: p.desk.now, at: req.limit, limit: req.limit}
+	r := &receiver{leg: LegID(p.desk.number()), request: req, peer: l, below: Code(e.below), ssrc: ssrc,
+		linger: p.cfg.Linger, since: p.desk.now, at: req.limit}
 	r.alarm.owner = r
 	p.calls.receivers[r.leg] = r
 	if req.stream.Kind == Live {
@@ -222,7 +230,7 @@ func (p *Processor) replaced(u *upper, ev InviteIn) *sender {
 		return nil
 	}
 	for _, s := range sorted(p.calls.senders) {
-		if s.upper == u && s.subject == ev.Stream && s.stream.Channel == ev.Channel && s.stream.Kind == ev.Kind {
+		if s.upper == u && s.asked.Stream == ev.Stream && s.stream.Channel == ev.Channel && s.stream.Kind == ev.Kind {
 			return s
 		}
 	}
@@ -242,9 +250,9 @@ func (p *Processor) send(u *upper, e *entry, ev InviteIn, older *sender) error {
 	if !ok {
 		return ErrBusy
 	}
-	s := &sender{dialog: ev.Dialog, upper: u, subject: ev.Stream, offer: ev.Offer, speed: ev.Speed, ssrc: ssrc,
+	s := &sender{dialog: ev.Dialog, upper: u, asked: ev, ssrc: ssrc,
 		stream: streamOf(ev.Channel, ev.Profile, ev.Kind, ev.Range), since: p.desk.now,
-		at: p.patience(ev.Deadline)}
+		at: p.patience(ev.Deadline), parties: parties{p.cat.camera(ev.Channel), u.monitor(ev)}}
 	s.alarm.owner = s
 	p.calls.senders[s.dialog] = s
 	p.desk.set(&s.alarm, s.at)
@@ -252,7 +260,7 @@ func (p *Processor) send(u *upper, e *entry, ev InviteIn, older *sender) error {
 		p.stepSender(s, txSource{})
 		return nil
 	}
-	if err := p.join(s, &s.from, e, request{s.stream, s.speed, s.at}); err != nil {
+	if err := p.join(s, &s.from, e, request{s.stream, ev.Speed, s.at, s.parties, s.monitor.Server() == p.cfg.Self}); err != nil {
 		p.stepSender(s, txDrop{err})
 	}
 	return nil
@@ -375,7 +383,7 @@ func (p *Processor) mediaStatusIn(ev MediaStatusIn) {
 	r := p.calls.invited[ev.Dialog]
 	if r == nil && ev.Dialog == 0 {
 		for _, other := range sorted(p.calls.receivers) {
-			if other.stream.Kind == Live || other.peer.Code != l.cfg.Code || other.below != ev.Channel {
+			if other.stream.Kind == Live || other.peer.cfg.Code != l.cfg.Code || other.below != ev.Channel {
 				continue
 			}
 			if r != nil {
@@ -384,7 +392,7 @@ func (p *Processor) mediaStatusIn(ev MediaStatusIn) {
 			r = other
 		}
 	}
-	if r != nil && r.peer.Code == l.cfg.Code {
+	if r != nil && r.peer == l {
 		p.stepReceiver(r, rxSentAll{})
 	}
 	p.stepLower(l, downHeard{})
@@ -402,7 +410,7 @@ func (p *Processor) dropSenders(u *upper, err error) {
 // dropReceivers ends every session with a lower.
 func (p *Processor) dropReceivers(peer Code, err error) {
 	for _, r := range sorted(p.calls.receivers) {
-		if r.peer.Code == peer {
+		if r.peer.cfg.Code == peer {
 			p.stepReceiver(r, rxLost{err})
 		}
 	}

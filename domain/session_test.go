@@ -68,6 +68,44 @@ func TestSameStreamReplacesTheOlderSessionOnly(t *testing.T) {
 	}
 }
 
+// TestAnswerOnTheMonitorIsForwardedUnlessItIsOurs: a level where the monitor is not local
+// passes on what the answer says of it; where it is local it is kept (LIVE-808, LIVE-809).
+func TestAnswerOnTheMonitorIsForwardedUnlessItIsOurs(t *testing.T) {
+	asked := Party{ID: string(above) + "-5", Host: "10.0.0.1"}
+	ours := Party{ID: string(self) + "-5", Host: "10.0.0.1"} // asked for by way of the upper
+	for name, tc := range map[string]struct {
+		caps           Capability // of the lower
+		monitor, told  Party
+		camera, passed Party
+	}{
+		"another's":        {ownCaps, asked, Party{asked.ID, "10.9.9.9", "wall"}, Party{string(camA), "10.1.1.1", "gate"}, Party{asked.ID, "10.9.9.9", "wall"}},
+		"ours":             {ownCaps, ours, Party{ours.ID, "10.9.9.9", "wall"}, Party{string(camA), "10.1.1.1", "gate"}, Party{ours.ID, "", ""}},
+		"of somebody else": {ownCaps, asked, Party{string(stranger) + "-1", "10.9.9.9", ""}, Party{string(camB), "10.1.1.1", "gate"}, asked},
+		"standard lower":   {0, asked, Party{asked.ID, "10.9.9.9", "wall"}, Party{string(camA), "10.1.1.1", "gate"}, asked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := stocked(t, nil)
+			b.p.uppers[0].link.Caps, b.p.lowers[below].link.Caps = ownCaps, tc.caps
+			out := b.step(InviteIn{Dialog: 1, Origin: fromAbove, Channel: Code(camA), Monitor: tc.monitor})
+			open, _ := find1[OpenReceiver](out)
+			invite, _ := find1[Invite](b.step(ReceiverOpened{Leg: open.Leg}))
+			if want := told(b.p.lowers[below].link, tc.monitor); invite.Monitor.ID != want.ID {
+				t.Errorf("asked for %+v, want %+v", invite.Monitor, want)
+			}
+			b.step(Answered{Tag: invite.Tag, Status: 200, Camera: tc.camera, Monitor: tc.told})
+			sender, _ := find1[OpenSender](b.step(ReceiverReady{open.Leg}))
+			answer, _ := find1[AnswerInvite](b.step(SenderOpened{Leg: sender.Leg}))
+			camera := Party{ID: string(camA)} // as the catalogue has it
+			if tc.caps != 0 && tc.camera.ID == string(camA) {
+				camera = tc.camera
+			}
+			if answer.Camera != camera || answer.Monitor != tc.passed {
+				t.Errorf("answered %+v %+v, want %+v %+v", answer.Camera, answer.Monitor, camera, tc.passed)
+			}
+		})
+	}
+}
+
 func TestNoRoomIsBusyAndLeavesNothing(t *testing.T) {
 	b := stocked(t, func(c *Config) { c.MaxSessions = 2 })
 	b.flow(t, 1, b.receive(t, b.invite(1, camA, Live, "A:0")))

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	ownCaps = CapUpperKeepalive | CapRefuseLeave | CapPush | CapElementary
+	ownCaps = CapUpperKeepalive | CapRefuseLeave | CapPush | CapElementary | CapParties
 
 	registerWait  = 70 * time.Second // two transactions: the challenge and the answer to it
 	rejoinJitter  = 3 * time.Second  // spread of those that an upper's restart sends back to it

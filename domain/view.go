@@ -18,6 +18,8 @@ type SessionView struct {
 	Users   int       // of what is received: senders and local tickets
 	Leg     LegID
 	SSRC    uint32
+	Camera  Party // our own name of it
+	Monitor Party // of what is received: of who asked first
 }
 
 // Links returns every link, uppers first, by code.
@@ -38,7 +40,7 @@ func (p *Processor) Links() []Link {
 	}
 	sessions := make(map[Code]int)
 	for _, r := range p.calls.receivers {
-		sessions[r.peer.Code]++
+		sessions[r.peer.cfg.Code]++
 	}
 	for _, low := range sorted(p.lowers) {
 		l := low.link
@@ -55,12 +57,12 @@ func (p *Processor) Catalog() []Item { return p.cat.answer(nil, "") }
 func (p *Processor) Sessions() []SessionView {
 	views := make([]SessionView, 0, len(p.calls.receivers)+len(p.calls.senders))
 	for _, r := range p.calls.receivers {
-		views = append(views, SessionView{r.peer.ref(), r.stream.Channel, r.stream.Kind, r.stream.Profile,
-			r.stream.Range, r.state.String(), r.since, len(r.users), r.leg, r.ssrc})
+		views = append(views, SessionView{r.peer.cfg.ref(), r.stream.Channel, r.stream.Kind, r.stream.Profile,
+			r.stream.Range, r.state.String(), r.since, len(r.users), r.leg, r.ssrc, r.camera, r.monitor})
 	}
 	for _, s := range p.calls.senders {
 		views = append(views, SessionView{s.upper.cfg.ref(), s.stream.Channel, s.stream.Kind, s.stream.Profile,
-			s.stream.Range, s.state.String(), s.since, 0, s.leg, s.ssrc})
+			s.stream.Range, s.state.String(), s.since, 0, s.leg, s.ssrc, s.camera, s.monitor})
 	}
 	slices.SortFunc(views, func(a, b SessionView) int {
 		return cmp.Or(cmp.Compare(a.Leg, b.Leg), cmp.Compare(a.SSRC, b.SSRC))

@@ -108,9 +108,9 @@ func TestReceiverWalk(t *testing.T) {
 
 func receiverStep(t *testing.T, kind Kind, state rxState, e named) string {
 	d := testDesk()
-	r := &receiver{leg: 7, stream: StreamID{Channel: "33010200001320000001", Kind: kind}, state: state,
-		peer: &PeerConfig{Code: "33010200002000000001", Role: Lower}, below: "33010200001320000001", linger: time.Second,
-		limit: noon.Add(time.Second)}
+	r := &receiver{leg: 7, state: state, peer: newLower(PeerConfig{Code: "33010200002000000001", Role: Lower}),
+		below: "33010200001320000001", linger: time.Second,
+		request: request{stream: StreamID{Channel: "33010200001320000001", Kind: kind}, limit: noon.Add(time.Second)}}
 	r.alarm.owner = r
 	if r.open() {
 		r.at = noon

@@ -63,7 +63,8 @@ var answers = map[string]any{
 		{Channel: channel1, Profile: "main", Connected: true, Users: 2, Packets: 708, Bytes: 803_000, Units: 300, Tracks: []string{"H.264 640x360", "G.711A 8000 Hz"}},
 		{Channel: channel2, Profile: "live", Lost: 3, Damaged: 1, Problem: "connection refused"},
 	},
-	"GET " + api.PathSessions: []api.Session{{Channel: channel1, Kind: "live", Peer: level2, Role: "upper", State: "sending", Since: noon.Add(-75 * time.Second)}},
+	"GET " + api.PathSessions: []api.Session{{Channel: channel1, Kind: "live", Peer: level2, Role: "upper", State: "sending", Since: noon.Add(-75 * time.Second),
+		Camera: api.Party{ID: channel1, Host: "10.1.0.31"}, Monitor: api.Party{ID: level1 + "-7", Host: "192.0.2.1", Place: "浙江省"}}},
 	"GET " + api.PathRecords + channel1: api.Recordings{Channel: channel1, Items: []api.Recording{
 		{From: noon.Add(-time.Hour), To: noon.Add(-30 * time.Minute), Bytes: 123_456_789, Kind: "scheduled"},
 		{From: noon.Add(-20 * time.Minute), To: noon, Bytes: 9_950_000, Kind: "alarm"},

@@ -173,12 +173,14 @@ func (c *control) sessions(r *http.Request) (list []api.Session, err error) {
 		for _, s := range p.Sessions() {
 			list = append(list, api.Session{
 				Channel: string(s.Channel), Kind: s.Kind.String(), Peer: string(s.Peer.Code), Role: s.Peer.Role.String(),
-				State: s.State, Since: s.Since,
+				State: s.State, Since: s.Since, Camera: partyOf(s.Camera), Monitor: partyOf(s.Monitor),
 			})
 		}
 	})
 	return list, err
 }
+
+func partyOf(p domain.Party) api.Party { return api.Party{ID: p.ID, Host: p.Host, Place: p.Place} }
 
 func (c *control) encoders(*http.Request) ([]api.Encoder, error) { return c.cameras.list(), nil }
 

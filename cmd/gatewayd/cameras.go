@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -446,7 +447,7 @@ func (cs *cameras) items() []domain.Item {
 	for _, c := range list {
 		it := domain.Item{
 			ID: domain.NodeID(c.Code), Name: c.Name, Parent: domain.NodeID(cs.self), Region: domain.NodeID(cs.file.Server.Region),
-			Maker: c.Maker, Model: c.Model, Host: hostOf(c.Address), PTZ: 3, Streams: 1,
+			Maker: c.Maker, Model: c.Model, Host: hostOf(cmp.Or(c.Address, c.RTSP)), PTZ: 3, Streams: 1,
 		}
 		if c.PTZ {
 			it.PTZ = 1

@@ -109,6 +109,7 @@ func hostOf(address string) string {
 		address = rest
 	}
 	address, _, _ = strings.Cut(address, "/")
+	address = address[strings.LastIndexByte(address, '@')+1:] // who may enter is nobody's business
 	return strings.TrimSuffix(address, ":80")
 }
 

@@ -118,7 +118,8 @@ func (g *gateway) wireDomain(ctx context.Context, instance string) error {
 		return err
 	}
 	self := domain.Code(g.file.Server.ID)
-	caps := domain.CapUpperKeepalive | domain.CapRefuseLeave | domain.CapPush | domain.CapElementary
+	caps := domain.CapUpperKeepalive | domain.CapRefuseLeave | domain.CapPush | domain.CapElementary |
+		domain.CapParties
 	p, err := domain.NewProcessor(domain.Config{
 		Self: self, Name: g.file.Server.Name, Region: domain.NodeID(g.file.Server.Region),
 		Maker: "District Gateway", Model: "gatewayd", Firmware: version, Instance: instance,

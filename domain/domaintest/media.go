@@ -36,7 +36,7 @@ type leg struct {
 	picture bool
 }
 
-func (l *leg) name() string { return fmt.Sprintf("%s/%d", l.node.Code, l.id) }
+func (l *leg) name() string { return fmt.Sprintf("%s-%d", l.node.Code, l.id) }
 
 // other finds the leg at the other end, if it lives.
 func (l *leg) other() *leg {

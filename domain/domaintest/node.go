@@ -21,6 +21,7 @@ type Node struct {
 	Archive func(domain.FindRecords) ([]domain.Recording, error) // nil: nothing was recorded
 	Effects []domain.Effect                                      // everything it did since it last started
 	Keep    bool                                                 // keep Effects
+	Plain   bool                                                 // a standard peer: it announces no extension
 	Count   map[string]int                                       // of effects, by type
 
 	net     *Network
@@ -187,7 +188,7 @@ func (node *Node) perform(fx domain.Effect) {
 		node.inDialog(fx.Dialog, fx, func(c *call) { node.mediaStatus(c, fx) })
 	case domain.AnswerInvite:
 		node.inDialog(fx.Dialog, fx, func(c *call) {
-			c.answered(domain.Answered{Status: 200, Reason: "OK", Answer: fx.Answer})
+			c.answered(domain.Answered{Status: 200, Reason: "OK", Answer: fx.Answer, Camera: fx.Camera, Monitor: fx.Monitor})
 		})
 	case domain.RefuseInvite:
 		node.inDialog(fx.Dialog, fx, func(c *call) { c.answered(status(node.Code, fx.Err)) })
@@ -258,6 +259,9 @@ func (node *Node) via(peer domain.Code, event func(domain.Ref, domain.Origin) do
 func (node *Node) message(fx domain.Effect) {
 	switch fx := fx.(type) {
 	case domain.Register:
+		if node.Plain {
+			fx.Caps = 0
+		}
 		node.to(fx.Peer, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
 			o.Proved = true
 			return domain.RegisterIn{Ref: ref, Origin: o, Expires: fx.Expires, Caps: fx.Caps, Leaving: fx.Leaving,

@@ -117,7 +117,7 @@ type ending struct {
 func (n *Network) invite(a, b *Node, fx domain.Invite) {
 	c := &call{net: n, a: a, b: b, lifeA: a.life, tag: fx.Tag}
 	c.event = domain.InviteIn{Origin: a.origin(), Channel: fx.Channel, Kind: fx.Kind, Profile: fx.Profile,
-		Range: fx.Range, Speed: fx.Speed, Offer: fx.Offer, Deadline: fx.Deadline, Stream: fx.Stream}
+		Range: fx.Range, Speed: fx.Speed, Offer: fx.Offer, Deadline: fx.Deadline, Stream: fx.Stream, Monitor: fx.Monitor}
 	c.lost[0] = n.message()
 	n.calls = append(n.calls, c)
 	a.dialogs[domain.Dialog(fx.Tag)] = c

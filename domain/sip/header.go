@@ -75,7 +75,7 @@ func wholeSeconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
-func capNames() []string { return []string{"keepalive", "leave", "push", "elementary"} }
+func capNames() []string { return []string{"keepalive", "leave", "push", "elementary", "parties"} }
 
 // formatCaps writes the capability header.
 func formatCaps(c domain.Capability) string {

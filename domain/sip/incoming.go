@@ -97,7 +97,7 @@ func (t *Transceiver) readInvite(r *request) (domain.InviteIn, *description, err
 	subject := header(r, "Subject")
 	sender, _, _ := strings.Cut(subject, ",")
 	ev := domain.InviteIn{Origin: r.origin, Kind: d.kind(), Profile: uint8(d.stream), Range: d.span(), Speed: d.speed,
-		Offer: d.offer(), Stream: clean(sender, 64)}
+		Offer: d.offer(), Stream: clean(sender, 64), Monitor: d.monitor}
 	if ev.Kind == domain.Live || ev.Kind == domain.Talk {
 		ev.Range = domain.Range{}
 	}
@@ -165,7 +165,7 @@ func (t *Transceiver) answerInvite(fx domain.AnswerInvite) {
 	}
 	d := &c.in.name
 	sdp := writeAnswer(session{owner: c.channel, kind: c.kind, channel: c.channel, span: d.span(), speed: d.speed,
-		profile: uint8(d.stream)}, fx.Answer)
+		profile: uint8(d.stream), ends: ends{fx.Camera, fx.Monitor}}, fx.Answer)
 	c.mu.Lock()
 	asked := c.state == callAsked
 	if asked {

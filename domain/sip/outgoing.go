@@ -54,7 +54,7 @@ func (t *Transceiver) invite(ctx context.Context, c *call, fx domain.Invite) dom
 
 func (t *Transceiver) offerBody(fx domain.Invite, n neighbour) []byte {
 	return writeOffer(session{owner: t.cfg.Self, kind: fx.Kind, channel: fx.Channel, span: fx.Range, speed: fx.Speed,
-		profile: fx.Profile, modern: n.version == domain.Version2022}, fx.Offer)
+		profile: fx.Profile, modern: n.version == domain.Version2022, ends: ends{monitor: fx.Monitor}}, fx.Offer)
 }
 
 // lost forgets a call that came to nothing.
@@ -157,7 +157,7 @@ func (t *Transceiver) agreed(ctx context.Context, c *call, fx domain.Invite, res
 		return domain.Answered{Tag: fx.Tag, Status: 488, Level: t.cfg.Self, Reason: "answer: " + err.Error()}
 	}
 	a := answered(fx.Tag, fx.Peer.Code, res, nil)
-	a.Answer = d.answer(fx.Offer.Transport)
+	a.Answer, a.Camera, a.Monitor = d.answer(fx.Offer.Transport), d.camera, d.monitor
 	return a
 }
 

@@ -37,6 +37,7 @@ type description struct {
 	speed    int    // a=downloadspeed
 	size     int64  // a=filesize
 	stream   int    // a=streamnumber and its vendors' forms
+	ends
 }
 
 // A payload is one payload type of the m= line.
@@ -223,6 +224,10 @@ func (r *reader) attribute(at int, v string) error {
 		if strings.EqualFold(value, "sub") {
 			r.d.stream = 1
 		}
+	case attributeCamera:
+		r.d.camera = parseParty(value)
+	case attributeMonitor:
+		r.d.monitor = parseParty(value)
 	}
 	if r.skip {
 		return nil

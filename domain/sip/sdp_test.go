@@ -59,6 +59,10 @@ var sdpCases = map[string]struct {
 		kind: domain.Playback, want: domain.Endpoint{Host: "1.1.1.1", Port: 6000}},
 	"name that says nothing": {in: "s=-\nc=IN IP4 1.1.1.1\nt=1772323200 1772326800\nm=video 6000 RTP/AVP 96\n", offset: -1, kind: domain.Playback,
 		want: domain.Endpoint{Host: "1.1.1.1", Port: 6000}},
+	"both parties": {in: "s=Play\nc=IN IP4 1.1.1.1\nm=video 6000 RTP/AVP 96\na=x-district-camera:33010200001320000001 192.168.1.64 %E5%8C%97%E9%97%A8+2\n" +
+		"a=X-District-Monitor:33000000002000000001-7 -\n", offset: -1, want: domain.Endpoint{Host: "1.1.1.1", Port: 6000}},
+	"parties that are none": {in: "s=Play\nc=IN IP4 1.1.1.1\nm=video 6000 RTP/AVP 96\na=x-district-camera:gate 1 2 3 %\na=x-district-monitor\n", offset: -1,
+		want: domain.Endpoint{Host: "1.1.1.1", Port: 6000}},
 	"junk between": {in: "s=Play\nhello\n=\n\nc=IN IP4 1.1.1.1\nm=video 6000 RTP/AVP 96\n\x00\x00", offset: -1,
 		want: domain.Endpoint{Host: "1.1.1.1", Port: 6000}},
 
@@ -160,7 +164,8 @@ func FuzzSDP(f *testing.F) {
 		}
 		// What was understood survives being written and read again.
 		e := d.offer()
-		again, err := parseSDP(writeOffer(session{owner: city, kind: d.kind(), channel: camera, span: d.span()}, e))
+		again, err := parseSDP(writeOffer(session{owner: city, kind: d.kind(), channel: camera, span: d.span(),
+			ends: d.ends}, e))
 		if err != nil {
 			t.Fatalf("own SDP: %v", err)
 		}
@@ -168,8 +173,8 @@ func FuzzSDP(f *testing.F) {
 		if len(e.Tracks) >= maxPayloads {
 			return
 		}
-		if diff := cmp.Diff(e, again.offer()); diff != "" {
-			t.Error(diff)
+		if diff := cmp.Diff(e, again.offer()); diff != "" || again.ends != d.ends {
+			t.Error(diff, again.ends)
 		}
 	})
 }

@@ -20,6 +20,7 @@ type session struct {
 	speed   int
 	profile uint8
 	modern  bool // the peer knows a=streamnumber (2022)
+	ends         // only for peers that agreed on it
 }
 
 func sessionName(k domain.Kind) string {
@@ -109,6 +110,8 @@ func writeSDP(s session, e domain.Endpoint, by side) []byte {
 	if s.modern || s.profile > 0 {
 		line("a=streamnumber:%d", s.profile)
 	}
+	writeParty(line, attributeCamera, s.camera)
+	writeParty(line, attributeMonitor, s.monitor)
 	if e.SSRC != 0 {
 		line("y=%010d", e.SSRC)
 	}

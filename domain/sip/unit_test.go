@@ -118,9 +118,9 @@ func TestErrorsAndStatusesMeetInOneTable(t *testing.T) {
 }
 
 func TestCapabilitiesAreReadBack(t *testing.T) {
-	for c := range domain.Capability(16) {
+	for c := range domain.Capability(32) {
 		if got := parseCaps(" later ," + formatCaps(c)); got != c {
-			t.Errorf("%04b is %q is %04b", c, formatCaps(c), got)
+			t.Errorf("%05b is %q is %05b", c, formatCaps(c), got)
 		}
 	}
 }

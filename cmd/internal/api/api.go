@@ -194,4 +194,13 @@ type Session struct {
 	Role    string    `json:"role"`
 	State   string    `json:"state"`
 	Since   time.Time `json:"since"`
+	Camera  Party     `json:"camera"`
+	Monitor Party     `json:"monitor"` // of what is received: of who asked first
+}
+
+// A Party is one end of what is watched: the camera, or the monitor it is shown on.
+type Party struct {
+	ID    string `json:"id"`              // of a monitor: its server's code, and - and a number unless that is a standard peer's
+	Host  string `json:"host,omitempty"`  // network address: of the encoder; where the monitor's media arrives
+	Place string `json:"place,omitempty"` // in words
 }
