@@ -40,7 +40,9 @@ type (
 		Kind   QueryKind
 		SN     int
 		Target NodeID
-		Range  Range
+		Range  Range        // these three QueryRecords only
+		Filter RecordFilter //
+		Asker  string       // only to peers that agreed on it
 	}
 	// SendCatalog answers a QueryCatalog, in as many pages as the transport
 	// needs, one after the other; Answered comes after the last, or the first that failed.
@@ -68,6 +70,8 @@ type (
 		Name    string
 		Sum     int // total over all SendRecords of this SN
 		Records []Recording
+		Asker   string // both only to peers that agreed on it
+		Owner   Code
 	}
 	// SendInfo and SendState answer QueryDeviceInfo and QueryDeviceStatus.
 	SendInfo struct {
@@ -226,6 +230,7 @@ type (
 		Ticket  Ticket
 		Records []Recording
 		Partial bool
+		Owner   Code // whose data manager answered, as far as we know
 	}
 	// Note is a thing people may want to know: a constant past event and its attributes.
 	Note struct {

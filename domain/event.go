@@ -68,7 +68,9 @@ type (
 		Kind   QueryKind
 		SN     int
 		Target NodeID
-		Range  Range // RecordInfo only
+		Range  Range        // these three RecordInfo only
+		Filter RecordFilter //
+		Asker  string       // negotiated: who asked first, as Party.ID
 	}
 	// CatalogIn: one page of a catalogue that we asked for (Notify false), or changes (Notify true).
 	CatalogIn struct {
@@ -88,6 +90,8 @@ type (
 		Sum     int
 		Channel Code
 		Records []Recording
+		Asker   string // negotiated: who asked first
+		Owner   Code   // negotiated: whose data manager answered
 	}
 	// DeviceInfoIn and DeviceStatusIn answer our queries.
 	DeviceInfoIn struct {
@@ -191,6 +195,7 @@ type (
 		Ticket  Ticket
 		Channel Code
 		Range   Range
+		Filter  RecordFilter
 	}
 	// RecordsRead: the archive's answer to FindRecords.
 	RecordsRead struct {

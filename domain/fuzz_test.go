@@ -56,6 +56,8 @@ func (s *story) items() []Item {
 	return items
 }
 
+func (s *story) filter() RecordFilter { return RecordFilter{Indistinct: s.take(2) == 0} }
+
 func (s *story) error() error { return []error{nil, ErrBusy, errors.New("broke")}[s.take(3)] }
 
 func (s *story) pick() uint64 { return uint64(s.take(256)) % (s.p.desk.last + 2) }
@@ -69,7 +71,8 @@ func (s *story) event() Event {
 	case 1:
 		return KeepaliveIn{Ref: s.ref(), Origin: s.origin()}
 	case 2:
-		return QueryIn{Ref: s.ref(), Origin: s.origin(), Kind: QueryKind(s.take(5)), SN: s.take(9), Target: NodeID(s.channel())}
+		return QueryIn{Ref: s.ref(), Origin: s.origin(), Kind: QueryKind(s.take(5)), SN: s.take(9), Target: NodeID(s.channel()),
+			Filter: s.filter()}
 	case 3:
 		return CatalogIn{Ref: s.ref(), Origin: s.origin(), SN: s.take(20), Sum: s.take(5), Items: s.items(), Notify: s.take(2) == 0, Events: []ItemEvent{ItemEvent(s.take(8))}}
 	case 4:
@@ -106,7 +109,7 @@ func (s *story) event() Event {
 	case 17:
 		s.next++
 		s.tickets[Ticket(s.next)] = 0
-		return RecordsAsked{Ticket: Ticket(s.next), Channel: s.channel()}
+		return RecordsAsked{Ticket: Ticket(s.next), Channel: s.channel(), Filter: s.filter()}
 	case 18:
 		return WatchOut{Ticket(s.take(256))}
 	case 19:
@@ -128,7 +131,7 @@ func (s *story) parting() Event {
 
 func (s *story) media() Event {
 	leg := LegID(s.pick())
-	switch s.take(5) {
+	switch s.take(6) {
 	case 0:
 		return ReceiverOpened{Leg: leg}
 	case 1:
@@ -140,6 +143,8 @@ func (s *story) media() Event {
 			s.legs[leg] = false
 			return MediaEnded{leg, s.error()}
 		}
+	case 4:
+		return RecordsRead{Tag: Tag(leg), Records: make([]Recording, s.take(3)), Err: s.error()}
 	}
 	return Tick{}
 }

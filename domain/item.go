@@ -56,7 +56,10 @@ type Recording struct {
 	Range   Range
 	Bytes   int64
 	Kind    RecordKind
-	Path    string // where its owner keeps it; opaque to others
+
+	Path     string // its address: where its owner finds it; opaque to others
+	Recorder string // who recorded it, if that is told
+	Location string // where it lies: a server or a device, if that is told
 }
 
 // RecordKind is why something was recorded.

@@ -238,7 +238,7 @@ func (p *Processor) busy(l *lower) bool {
 		}
 	}
 	for _, a := range p.asks.down {
-		if a.peer == l.cfg.Code {
+		if a.peer == l {
 			return true
 		}
 	}

@@ -3,7 +3,6 @@ package domain
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 )
 
@@ -13,40 +12,57 @@ const (
 	mostRows   = 100_000          // recordings of one query
 )
 
-// An ask is a query for recordings that we sent down, for an upper or a local user
-// (QUERY-901 to 906). It is found again by our serial number: the hop table.
-type ask struct {
-	sn      int
-	peer    Code // the lower that was asked
-	channel Code // our id
+// A question is what somebody wants to know of recordings, and how he is answered.
+type question struct {
+	upper   *upper // nil: a local user
+	theirs  int    // the upper's serial number
+	ticket  Ticket // of a local user
+	asker   string // who asked first, here or above
+	channel Code   // our id
 	name    string
+	in      Range
+	filter  RecordFilter
+}
 
-	upper  *upper // nil: a local user
-	theirs int    // the upper's serial number
-	ticket Ticket
+// An ask is a question that we sent down (QUERY-901 to 906). It is found again by our
+// serial number: the hop table.
+type ask struct {
+	question
+	sn   int
+	peer *lower // that was asked
 
 	paged bool
 	sum   int // of the first page
 	seen  map[recordKey]struct{}
-	rows  []Recording // for a local user
+	owner Code        // who answered, as the pages say
+	rows  []Recording // for a local user, or to be merged
+	mine  archived
 	at    time.Time
 	alarm alarm
 }
 
-// A recordKey tells recordings apart; pages come twice.
-type recordKey struct {
-	from, to int64
-	path     string
+// archived is what our own archive has to add to an answer from below (QUERY-903).
+type archived struct {
+	state mineState
+	rows  []Recording
 }
 
-func keyOf(r Recording) recordKey {
-	return recordKey{r.Range.From.UnixNano(), r.Range.To.UnixNano(), r.Path}
-}
+type mineState uint8
+
+const (
+	mineNone    mineState = iota // not asked: pages from below are passed on as they come
+	mineAwaited                  //
+	mineIn
+	mineFailed
+)
 
 // page takes one page and returns what is new in it, and whether it was the last.
 func (a *ask) page(d *desk, ev RecordsIn) (fresh []Recording, last bool) {
 	if !a.paged {
-		a.paged, a.sum = true, max(ev.Sum, 0)
+		a.paged, a.sum, a.owner = true, max(ev.Sum, 0), a.peer.cfg.Code
+	}
+	if ev.Owner != "" && a.peer.link.Caps.Has(CapParties) {
+		a.owner = ev.Owner
 	}
 	for _, row := range ev.Records {
 		if _, known := a.seen[keyOf(row)]; known || len(a.seen) >= mostRows {
@@ -54,19 +70,22 @@ func (a *ask) page(d *desk, ev RecordsIn) (fresh []Recording, last bool) {
 		}
 		a.seen[keyOf(row)] = struct{}{}
 		row.Channel = a.channel
+		if row.Location == "" && a.filter.Indistinct { // then it has to be told
+			row.Location = string(a.peer.cfg.Code)
+		}
 		fresh = append(fresh, row)
 	}
 	a.at = d.now.Add(recordWait)
-	return fresh, len(a.seen) >= min(a.sum, mostRows)
+	return fresh, a.whole()
 }
+
+// whole reports whether everything that was announced is in.
+func (a *ask) whole() bool { return a.paged && len(a.seen) >= min(a.sum, mostRows) }
 
 // A find is a question to our own archive.
 type find struct {
-	upper   *upper // nil: a local user
-	sn      int
-	channel Code
-	name    string
-	ticket  Ticket
+	question
+	into *ask // whose answer it is a part of; nil: it is the answer
 }
 
 // asks are the queries under way.
@@ -181,28 +200,12 @@ func (p *Processor) answerRecords(u *upper, ev QueryIn) error {
 	if err != nil {
 		return err
 	}
-	if e.owner == "" {
-		p.find(find{upper: u, sn: ev.SN, channel: channel, name: e.item.Name}, ev.Range)
-		return nil
+	q := question{upper: u, theirs: ev.SN, asker: string(u.cfg.Code), channel: channel, in: ev.Range, filter: ev.Filter}
+	if u.link.Caps.Has(CapParties) && ev.Asker != "" {
+		q.asker = ev.Asker
 	}
-	p.forward(e, &ask{upper: u, theirs: ev.SN}, ev.Range)
+	p.inquire(e, q)
 	return nil
-}
-
-func (p *Processor) find(f find, in Range) {
-	tag := Tag(p.desk.number())
-	p.asks.own[tag] = f
-	p.desk.do(FindRecords{tag, f.channel, in})
-}
-
-func (p *Processor) forward(e *entry, a *ask, in Range) {
-	a.sn, a.peer, a.channel, a.name = p.desk.serial(), e.owner, Code(e.id), e.item.Name
-	a.seen, a.at = make(map[recordKey]struct{}), p.desk.now.Add(recordWait)
-	a.alarm.owner = a
-	p.asks.down[a.sn] = a
-	p.desk.do(Query{Tag: p.desk.ask(askWait{a}), Peer: p.lowers[e.owner].cfg.ref(), Kind: QueryRecords, SN: a.sn,
-		Target: e.below, Range: in})
-	p.desk.set(&a.alarm, a.at)
 }
 
 // recordsAsked asks for a local user.
@@ -211,14 +214,48 @@ func (p *Processor) recordsAsked(ev RecordsAsked) {
 	if err == nil && p.phase != phaseRunning {
 		err = ErrGone
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		p.desk.do(Denied{ev.Ticket, err})
-	case e.owner == "":
-		p.find(find{channel: ev.Channel, name: e.item.Name, ticket: ev.Ticket}, ev.Range)
-	default:
-		p.forward(e, &ask{ticket: ev.Ticket}, ev.Range)
+		return
 	}
+	p.inquire(e, question{ticket: ev.Ticket, asker: monitorOf(p.cfg.Self, ev.Ticket), channel: ev.Channel, in: ev.Range,
+		filter: ev.Filter})
+}
+
+// inquire asks who has the recordings of a channel: its owner, and for an indistinct
+// query our own archive, too. Where we are the owner that is one and the same.
+func (p *Processor) inquire(e *entry, q question) {
+	q.name = e.item.Name
+	if e.owner == "" {
+		p.find(find{question: q})
+		return
+	}
+	a := p.forward(e, q)
+	if q.filter.Indistinct {
+		a.mine.state = mineAwaited
+		p.find(find{q, a})
+	}
+}
+
+func (p *Processor) find(f find) {
+	tag := Tag(p.desk.number())
+	p.asks.own[tag] = f
+	p.desk.do(FindRecords{tag, f.channel, f.in})
+}
+
+func (p *Processor) forward(e *entry, q question) *ask {
+	l := p.lowers[e.owner]
+	a := &ask{question: q, sn: p.desk.serial(), peer: l, seen: make(map[recordKey]struct{}), at: p.desk.now.Add(recordWait)}
+	a.alarm.owner = a
+	p.asks.down[a.sn] = a
+	fx := Query{Tag: p.desk.ask(askWait{a}), Peer: l.cfg.ref(), Kind: QueryRecords, SN: a.sn, Target: e.below,
+		Range: q.in, Filter: q.filter}
+	if l.link.Caps.Has(CapParties) {
+		fx.Asker = q.asker
+	}
+	p.desk.do(fx)
+	p.desk.set(&a.alarm, a.at)
+	return a
 }
 
 // recordsRead passes on what our archive has.
@@ -228,21 +265,40 @@ func (p *Processor) recordsRead(ev RecordsRead) {
 		return
 	}
 	delete(p.asks.own, ev.Tag)
-	switch {
-	case f.upper == nil && ev.Err != nil:
-		p.desk.do(Denied{f.ticket, ev.Err})
-	case f.upper == nil:
-		p.desk.do(RecordsFound{Ticket: f.ticket, Records: ev.Records})
-	case ev.Err != nil: // no answer is better than a wrong "none"
+	rows := f.filter.own(p.cfg.Self, ev.Records)
+	if ev.Err != nil {
 		p.desk.note(slog.LevelWarn, "archive query failed", slog.String("channel", string(f.channel)),
 			slog.Any("err", ev.Err))
-	default:
-		p.desk.do(SendRecords{p.desk.ask(nobody{}), f.upper.cfg.ref(), f.sn, f.channel, f.name,
-			len(ev.Records), ev.Records})
+	}
+	switch {
+	case f.into != nil:
+		if f.into.mine = (archived{mineIn, rows}); ev.Err != nil {
+			f.into.mine = archived{state: mineFailed}
+		}
+		p.settle(f.into)
+	case f.upper == nil && ev.Err != nil:
+		p.desk.do(Denied{f.ticket, ev.Err})
+	case ev.Err == nil: // no answer is better than a wrong "none"
+		p.tell(f.question, p.cfg.Self, rows, len(rows))
 	}
 }
 
-// recordsIn takes a page from below, and passes it on at once.
+// tell answers a question with rows out of a total; owner is whose data manager they are of.
+func (p *Processor) tell(q question, owner Code, rows []Recording, sum int) {
+	if q.upper == nil {
+		p.desk.do(RecordsFound{Ticket: q.ticket, Records: rows, Partial: len(rows) < sum, Owner: owner})
+		return
+	}
+	fx := SendRecords{Tag: p.desk.ask(nobody{}), Peer: q.upper.cfg.ref(), SN: q.theirs, Channel: q.channel, Name: q.name,
+		Sum: sum, Records: rows}
+	if q.upper.link.Caps.Has(CapParties) {
+		fx.Asker, fx.Owner = q.asker, owner
+	}
+	p.desk.do(fx)
+}
+
+// recordsIn takes a page from below, and passes it on at once unless more is to be
+// merged with it.
 func (p *Processor) recordsIn(ev RecordsIn) {
 	l := p.callingLower(ev.Origin)
 	if l == nil {
@@ -252,59 +308,90 @@ func (p *Processor) recordsIn(ev RecordsIn) {
 	p.desk.do(Reply{Ref: ev.Ref})
 	p.stepLower(l, downHeard{})
 	a := p.asks.down[ev.SN]
-	if a == nil || a.peer != l.cfg.Code {
-		return
+	if a == nil || a.peer != l || ev.Asker != "" && l.link.Caps.Has(CapParties) && ev.Asker != a.asker {
+		return // QUERY-906: it is the answer to somebody else's
 	}
 	first := !a.paged
 	fresh, last := a.page(&p.desk, ev)
-	if a.upper == nil {
+	if a.upper == nil || a.mine.state != mineNone {
 		a.rows = append(a.rows, fresh...)
 	} else if len(fresh) > 0 || first {
-		p.desk.do(SendRecords{p.desk.ask(nobody{}), a.upper.cfg.ref(), a.theirs, a.channel, a.name, a.sum, fresh})
-	}
-	if last {
-		p.endAsk(a, nil)
-		return
+		p.tell(a.question, a.owner, fresh, a.sum)
 	}
 	p.desk.set(&a.alarm, a.at)
+	if last {
+		p.settle(a)
+	}
 }
 
-// endAsk ends a query. What came is worth telling even if it is not all; an upper
+// settle ends a query once everything is in: all pages, and what our archive adds.
+func (p *Processor) settle(a *ask) {
+	if p.asks.down[a.sn] == a && a.whole() && a.mine.state != mineAwaited {
+		p.endAsk(a, nil)
+	}
+}
+
+// endAsk ends a query. What came is worth telling even if it is not all: an upper
 // finds out by itself, from the total.
 func (p *Processor) endAsk(a *ask, err error) {
 	if p.asks.down[a.sn] != a {
 		return
 	}
-	delete(p.asks.down, a.sn)
-	p.desk.set(&a.alarm)
-	switch {
-	case a.upper != nil && err != nil:
-		p.desk.note(slog.LevelInfo, "record query ended early", slog.String("peer", string(a.peer)),
+	p.forget(a)
+	if a.upper != nil && err != nil {
+		p.desk.note(slog.LevelInfo, "record query ended early", slog.String("peer", string(a.peer.cfg.Code)),
 			slog.String("channel", string(a.channel)), slog.Any("err", err))
-	case a.upper != nil:
-	case a.paged:
-		slices.SortStableFunc(a.rows, func(x, y Recording) int { return x.Range.From.Compare(y.Range.From) })
-		p.desk.do(RecordsFound{Ticket: a.ticket, Records: a.rows, Partial: err != nil})
-	default:
+	}
+	switch {
+	case !a.paged && a.upper == nil:
 		p.desk.do(Denied{a.ticket, err})
+	case !a.paged, a.upper != nil && a.mine.state == mineNone: // nothing, or passed on already
+	default:
+		p.answerAsk(a, err)
 	}
 }
 
-func (a *ask) expired(p *Processor) { p.endAsk(a, refusedBy(a.peer, Answered{})) }
+// answerAsk answers with all that came. The total counts each recording once, and what
+// was announced and did not come; if our own archive failed, nobody knows how many.
+func (p *Processor) answerAsk(a *ask, err error) {
+	rows := merged(a.mine.rows, a.rows)
+	sum := len(rows) + max(a.sum-len(a.seen), 0)
+	if sum == len(rows) && (err != nil || a.mine.state == mineFailed || a.mine.state == mineAwaited) {
+		sum++
+	}
+	owner := a.owner
+	if a.mine.state != mineNone {
+		owner = p.cfg.Self
+	}
+	p.tell(a.question, owner, rows, sum)
+}
+
+// forget takes a query out of the hop table, with its part in our archive.
+func (p *Processor) forget(a *ask) {
+	delete(p.asks.down, a.sn)
+	p.desk.set(&a.alarm)
+	for tag, f := range p.asks.own {
+		if f.into == a {
+			delete(p.asks.own, tag)
+		}
+	}
+}
+
+func (a *ask) expired(p *Processor) { p.endAsk(a, refusedBy(a.peer.cfg.Code, Answered{})) }
 
 type askWait struct{ a *ask }
 
 // answered ends a query that was refused, or did not arrive: unless pages came.
 func (w askWait) answered(p *Processor, ev Answered) {
 	if ev.Status/100 != 2 && !w.a.paged {
-		p.endAsk(w.a, refusedBy(w.a.peer, ev))
+		p.endAsk(w.a, refusedBy(w.a.peer.cfg.Code, ev))
 	}
 }
 
 // dropAsksTo ends what was asked of a lower.
 func (p *Processor) dropAsksTo(peer Code) {
 	for _, a := range sorted(p.asks.down) {
-		if a.peer == peer {
+		if a.peer.cfg.Code == peer {
 			p.endAsk(a, fmt.Errorf("%s: %w", peer, ErrPeerOffline))
 		}
 	}
@@ -314,7 +401,7 @@ func (p *Processor) dropAsksTo(peer Code) {
 func (p *Processor) dropAsksOf(u *upper) {
 	for _, a := range sorted(p.asks.down) {
 		if a.upper == u {
-			p.endAsk(a, ErrGone)
+			p.forget(a)
 		}
 	}
 	for tag, f := range p.asks.own {

@@ -116,10 +116,9 @@ func (p *Processor) watchOut(ticket Ticket) {
 		p.stepWatch(w, watchOut{})
 		return
 	}
-	for sn, a := range p.asks.down {
+	for _, a := range p.asks.down {
 		if a.upper == nil && a.ticket == ticket {
-			delete(p.asks.down, sn)
-			p.desk.set(&a.alarm)
+			p.forget(a)
 		}
 	}
 	for tag, f := range p.asks.own {

@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -302,5 +303,52 @@ func TestQueriesAreAnsweredFromWhatIsKnown(t *testing.T) {
 	}
 	if got, ok := find1[SendRecords](b.step(RecordsRead{Tag: find.Tag})); !ok || got.SN != 6 || got.Sum != 0 {
 		t.Errorf("our own recordings: %+v", got)
+	}
+}
+
+// TestAnswerToSomebodyElsesQueryIsNotTaken: QUERY-906.
+func TestAnswerToSomebodyElsesQueryIsNotTaken(t *testing.T) {
+	b := stocked(t, nil)
+	b.p.lowers[below].link.Caps = ownCaps
+	q, _ := find1[Query](b.step(RecordsAsked{Ticket: 1, Channel: Code(camA)}))
+	page := RecordsIn{Origin: Origin{From: below, Address: "udp:10.0.0.2:5060"}, SN: q.SN, Sum: 1, Asker: string(self) + "-2",
+		Records: []Recording{{Range: Range{noon, noon.Add(time.Minute)}}}}
+	if got, ok := find1[RecordsFound](b.step(page)); ok {
+		t.Errorf("%+v", got)
+	}
+	page.Asker = q.Asker
+	if got, ok := find1[RecordsFound](b.step(page)); !ok || len(got.Records) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestMergedAnswerWaitsForBothAndListsEachOnce: whichever comes first, and one that both
+// have counts once.
+func TestMergedAnswerWaitsForBothAndListsEachOnce(t *testing.T) {
+	at := func(minute int, path string) Recording {
+		from := noon.Add(time.Duration(minute) * time.Minute)
+		return Recording{Range: Range{from, from.Add(time.Minute)}, Path: path}
+	}
+	shared := addressOf(self, Recording{Channel: Code(camA), Range: at(1, "").Range})
+	for _, archiveFirst := range []bool{true, false} {
+		b := stocked(t, nil)
+		out := b.step(QueryIn{Ref: 1, Origin: fromAbove, Kind: QueryRecords, SN: 9, Target: camA, Filter: RecordFilter{Indistinct: true}})
+		q, _ := find1[Query](out)
+		find, _ := find1[FindRecords](out)
+		mine := at(1, "")
+		mine.Channel = Code(camA)
+		steps := []Event{RecordsRead{Tag: find.Tag, Records: []Recording{mine, mine}},
+			RecordsIn{Origin: Origin{From: below, Address: "udp:10.0.0.2:5060"}, SN: q.SN, Sum: 2, Records: []Recording{at(2, "x"), at(1, shared)}}}
+		if !archiveFirst {
+			slices.Reverse(steps)
+		}
+		if early, ok := find1[SendRecords](b.step(steps[0])); ok {
+			t.Errorf("archive first %v: answered early: %+v", archiveFirst, early)
+		}
+		got, _ := find1[SendRecords](b.step(steps[1]))
+		if got.SN != 9 || got.Sum != 2 || len(got.Records) != 2 || got.Records[0].Path != shared || got.Records[1].Path != "x" ||
+			got.Records[1].Location != string(below) {
+			t.Errorf("archive first %v: %+v", archiveFirst, got)
+		}
 	}
 }

@@ -65,8 +65,9 @@ var answers = map[string]any{
 	},
 	"GET " + api.PathSessions: []api.Session{{Channel: channel1, Kind: "live", Peer: level2, Role: "upper", State: "sending", Since: noon.Add(-75 * time.Second),
 		Camera: api.Party{ID: channel1, Host: "10.1.0.31"}, Monitor: api.Party{ID: level1 + "-7", Host: "192.0.2.1", Place: "浙江省"}}},
-	"GET " + api.PathRecords + channel1: api.Recordings{Channel: channel1, Items: []api.Recording{
-		{From: noon.Add(-time.Hour), To: noon.Add(-30 * time.Minute), Bytes: 123_456_789, Kind: "scheduled"},
+	"GET " + api.PathRecords + channel1: api.Recordings{Channel: channel1, Owner: level3, Items: []api.Recording{
+		{From: noon.Add(-time.Hour), To: noon.Add(-30 * time.Minute), Bytes: 123_456_789, Kind: "scheduled",
+			Address: level3 + "/" + channel1 + "/20260301T030000Z-20260301T033000Z", Recorder: level3, Location: level3},
 		{From: noon.Add(-20 * time.Minute), To: noon, Bytes: 9_950_000, Kind: "alarm"},
 		{From: noon.Add(-30 * time.Minute), To: noon.Add(-20 * time.Minute), Gap: "encoder"},
 	}},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"net/url"
 	"slices"
@@ -13,14 +14,18 @@ import (
 )
 
 func recordsVerb() *verb {
+	everywhere := false
 	return &verb{
 		name: "records", args: "CHANNEL FROM TO", least: 3, most: 3, summary: "list the recordings of a channel",
 		about: `Lists what is recorded of a channel in a range, wherever it is recorded, and
-for channels of this gateway also the holes with their causes.
+for channels of this gateway also the holes with their causes. RECORDED BY is
+the server or the device that recorded it, if that is known.
 
 If the owner announced more than it sent, what came is listed and the exit
 status is 1.
 `,
+		options: "--everywhere    list what the servers on the way to the owner recorded, too\n",
+		flags:   func(f *flag.FlagSet) { f.BoolVar(&everywhere, "everywhere", false, "") },
 		example: `gatewayctl records 33010600001320000001 -24h now
 gatewayctl records 33010600001320000001 "2026-03-01 08:00" +1h
 `,
@@ -30,7 +35,11 @@ gatewayctl records 33010600001320000001 "2026-03-01 08:00" +1h
 				return err
 			}
 			var r api.Recordings
-			if err := c.query(ctx, api.PathRecords+c.args[0], api.Range(from, to), &r); err != nil {
+			q := api.Range(from, to)
+			if everywhere {
+				q.Set("everywhere", "1")
+			}
+			if err := c.query(ctx, api.PathRecords+c.args[0], q, &r); err != nil {
 				return err
 			}
 			r.Items = list(r.Items)
@@ -55,7 +64,7 @@ func (c *call) query(ctx context.Context, path string, q url.Values, v any) erro
 func (c *call) recordTable(items []api.Recording) *table.Table {
 	items = slices.Clone(items)
 	slices.SortStableFunc(items, func(a, b api.Recording) int { return a.From.Compare(b.From) })
-	t := &table.Table{Head: []string{"FROM", "TO", "LENGTH", "SIZE", "KIND"}, None: "nothing is recorded in that range"}
+	t := &table.Table{Head: []string{"FROM", "TO", "LENGTH", "SIZE", "KIND", "RECORDED BY"}, None: "nothing is recorded in that range"}
 	for _, r := range items {
 		bytes, kind := size(r.Bytes), or(r.Kind)
 		if r.Bytes == 0 {
@@ -64,7 +73,7 @@ func (c *call) recordTable(items []api.Recording) *table.Table {
 		if r.Gap != "" {
 			kind = "hole: " + r.Gap
 		}
-		t.Add(c.stamp(r.From), c.stamp(r.To), length(r.To.Sub(r.From)), bytes, kind)
+		t.Add(c.stamp(r.From), c.stamp(r.To), length(r.To.Sub(r.From)), bytes, kind, or(r.Recorder))
 	}
 	return t
 }

@@ -135,6 +135,8 @@ func TestRequestsCarryWhatWasSaid(t *testing.T) {
 	}{
 		"range": {[]string{"records", channel1, "2026-03-01 08:00", "+5m"}, request{
 			line: "GET /v1/records/" + channel1 + "?from=2026-03-01T08%3A00%3A00%2B08%3A00&to=2026-03-01T08%3A05%3A00%2B08%3A00"}},
+		"everywhere": {[]string{"records", channel1, "2026-03-01 08:00", "+5m", "--everywhere"}, request{
+			line: "GET /v1/records/" + channel1 + "?everywhere=1&from=2026-03-01T08%3A00%3A00%2B08%3A00&to=2026-03-01T08%3A05%3A00%2B08%3A00"}},
 		"time":    {[]string{"--timeout", "9s", "discover", "--for=3s"}, request{line: "GET /v1/discover?for=3s"}},
 		"list":    {[]string{"import", "-"}, request{"POST /v1/encoders", "standard input"}},
 		"replace": {[]string{"replace", "c", "i"}, request{"PUT /v1/encoders", `{"code":"c","identity":"i"}`}},

@@ -248,16 +248,18 @@ func (c *control) records(r *http.Request) (api.Recordings, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), watchWithin)
 	defer cancel()
 	v, e, err := c.users.ask(ctx, func(t domain.Ticket) domain.Event {
-		return domain.RecordsAsked{Ticket: t, Channel: code, Range: in}
+		return domain.RecordsAsked{Ticket: t, Channel: code, Range: in,
+			Filter: domain.RecordFilter{Indistinct: r.FormValue("everywhere") == "1"}}
 	})
 	defer c.users.leave(v)
 	if err != nil {
 		return api.Recordings{}, err
 	}
 	found := e.(domain.RecordsFound)
-	out := api.Recordings{Channel: string(code), Items: []api.Recording{}, Partial: found.Partial}
+	out := api.Recordings{Channel: string(code), Items: []api.Recording{}, Partial: found.Partial, Owner: string(found.Owner)}
 	for _, rec := range found.Records {
-		out.Items = append(out.Items, api.Recording{From: rec.Range.From, To: rec.Range.To, Bytes: rec.Bytes, Kind: kinds[rec.Kind%3]})
+		out.Items = append(out.Items, api.Recording{From: rec.Range.From, To: rec.Range.To, Bytes: rec.Bytes, Kind: kinds[rec.Kind%3],
+			Address: rec.Path, Recorder: rec.Recorder, Location: rec.Location})
 	}
 	gaps, err := c.volumes.gaps(ctx, code, in)
 	for _, g := range gaps {

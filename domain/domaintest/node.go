@@ -52,6 +52,7 @@ type Ticket struct {
 	Err     error // of Denied or Ended
 	Records []domain.Recording
 	Partial bool
+	Owner   domain.Code
 	Left    bool
 	At      time.Time // of the answer
 }
@@ -135,6 +136,13 @@ func (node *Node) Rejoin(upper domain.Code) *Ticket {
 
 // Tombstones returns what is durable of the uppers that were left.
 func (node *Node) Tombstones() []domain.Tombstone { return node.store.Tombstones }
+
+// Filtered asks for some of the recordings.
+func (node *Node) Filtered(channel domain.Code, in domain.Range, f domain.RecordFilter) *Ticket {
+	t := node.ticket()
+	node.step(domain.RecordsAsked{Ticket: t.ID, Channel: channel, Range: in, Filter: f})
+	return t
+}
 
 func (node *Node) ticket() *Ticket {
 	node.last++
@@ -280,7 +288,8 @@ func (node *Node) message(fx domain.Effect) {
 			}})
 	case domain.Query:
 		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
-			return domain.QueryIn{Ref: ref, Origin: o, Kind: fx.Kind, SN: fx.SN, Target: fx.Target, Range: fx.Range}
+			return domain.QueryIn{Ref: ref, Origin: o, Kind: fx.Kind, SN: fx.SN, Target: fx.Target, Range: fx.Range,
+				Filter: fx.Filter, Asker: fx.Asker}
 		})
 	case domain.SendInfo:
 		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
@@ -300,7 +309,8 @@ func (node *Node) message(fx domain.Effect) {
 		}})
 	case domain.SendRecords:
 		node.pages(fx.Peer.Code, len(fx.Records), pageRecords, paged{fx.Tag, func(ref domain.Ref, o domain.Origin, i, j int) domain.Event {
-			return domain.RecordsIn{Ref: ref, Origin: o, SN: fx.SN, Sum: fx.Sum, Channel: fx.Channel, Records: fx.Records[i:j]}
+			return domain.RecordsIn{Ref: ref, Origin: o, SN: fx.SN, Sum: fx.Sum, Channel: fx.Channel,
+				Records: fx.Records[i:j], Asker: fx.Asker, Owner: fx.Owner}
 		}})
 	}
 }
@@ -380,7 +390,7 @@ func (node *Node) tell(fx domain.Effect) {
 		t.Open, t.Err = false, fx.Err
 	case domain.RecordsFound:
 		t := get(fx.Ticket)
-		t.Answers, t.Records, t.Partial, t.At = t.Answers+1, fx.Records, fx.Partial, node.net.Now
+		t.Answers, t.Records, t.Partial, t.Owner, t.At = t.Answers+1, fx.Records, fx.Partial, fx.Owner, node.net.Now
 	}
 }
 

@@ -120,26 +120,18 @@ func wireEvents() []manscdp.Event {
 // recordOf returns a recording; false if it has no extent.
 func recordOf(r *manscdp.Record, channel domain.Code) (domain.Recording, bool) {
 	rec := domain.Recording{Channel: channel, Range: domain.Range{From: r.Start, To: r.End},
-		Bytes: r.FileSize.Or(0), Path: r.FilePath}
+		Bytes: r.FileSize.Or(0), Path: clean(r.FilePath, maxPath), Recorder: clean(r.RecorderID, 64),
+		Location: clean(r.Location, 64)}
 	if c, err := domain.ParseCode(r.DeviceID); err == nil {
 		rec.Channel = c
 	}
-	switch strings.ToLower(r.Type) {
-	case "alarm":
-		rec.Kind = domain.RecordAlarm
-	case "manual":
-		rec.Kind = domain.RecordManual
-	}
+	rec.Kind, _ = kindOf(r.Type)
 	return rec, !r.Start.IsZero() && r.End.After(r.Start)
 }
 
 func recordFrom(rec domain.Recording, name string) manscdp.Record {
-	kind := map[domain.RecordKind]string{domain.RecordAlarm: "alarm", domain.RecordManual: "manual"}[rec.Kind]
-	if kind == "" {
-		kind = "time"
-	}
 	r := manscdp.Record{DeviceID: string(rec.Channel), Name: name, FilePath: rec.Path, Start: rec.Range.From,
-		End: rec.Range.To, Type: kind}
+		End: wholeSecond(rec.Range.To), Type: kindName(rec.Kind), RecorderID: rec.Recorder, Location: rec.Location}
 	if rec.Bytes > 0 {
 		r.FileSize = manscdp.Some(rec.Bytes)
 	}

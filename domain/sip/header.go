@@ -22,6 +22,7 @@ const (
 	headerLeave    = "X-District-Leave"    // deregisters for good (DEREG-602)
 	headerForce    = "X-District-Force"    // its operator insists
 	headerLevel    = "X-District-Level"    // the server that refused (LIVE-813)
+	headerAsker    = "X-District-Asker"    // who asked first for recordings (QUERY-904); only where it was agreed on
 )
 
 const allowed = "INVITE, ACK, INFO, CANCEL, BYE, OPTIONS, MESSAGE, NOTIFY, REGISTER"

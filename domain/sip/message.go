@@ -40,16 +40,13 @@ func (t *Transceiver) translate(r *request, m manscdp.Message) (func(domain.Ref)
 	case *manscdp.Keepalive:
 		return keepaliveIn(r, m)
 	case *manscdp.CatalogQuery:
-		return queryIn(r, domain.QueryCatalog, m.Header(), domain.Range{})
+		return queryIn(r, domain.QueryCatalog, m.Header())
 	case *manscdp.DeviceInfoQuery:
-		return queryIn(r, domain.QueryDeviceInfo, m.Header(), domain.Range{})
+		return queryIn(r, domain.QueryDeviceInfo, m.Header())
 	case *manscdp.DeviceStatusQuery:
-		return queryIn(r, domain.QueryDeviceStatus, m.Header(), domain.Range{})
+		return queryIn(r, domain.QueryDeviceStatus, m.Header())
 	case *manscdp.RecordInfoQuery:
-		if m.Start.IsZero() || !m.End.After(m.Start) {
-			return nil, &SyntaxError{0, "StartTime", "a beginning before EndTime"}
-		}
-		return queryIn(r, domain.QueryRecords, m.Header(), domain.Range{From: m.Start, To: m.End})
+		return recordsAsked(r, m)
 	case *manscdp.CatalogResponse:
 		return catalogIn(r, m)
 	case *manscdp.CatalogNotify:
@@ -96,9 +93,9 @@ func answerIn(h *manscdp.Head, event func(domain.Ref, int, domain.NodeID) domain
 	return func(ref domain.Ref) domain.Event { return event(ref, sn, id) }, nil
 }
 
-func queryIn(r *request, kind domain.QueryKind, h *manscdp.Head, span domain.Range) (func(domain.Ref) domain.Event, error) {
+func queryIn(r *request, kind domain.QueryKind, h *manscdp.Head) (func(domain.Ref) domain.Event, error) {
 	return answerIn(h, func(ref domain.Ref, sn int, id domain.NodeID) domain.Event {
-		return domain.QueryIn{Ref: ref, Origin: r.origin, Kind: kind, SN: sn, Target: id, Range: span}
+		return domain.QueryIn{Ref: ref, Origin: r.origin, Kind: kind, SN: sn, Target: id}
 	})
 }
 
@@ -141,6 +138,7 @@ func recordsIn(r *request, m *manscdp.RecordInfoResponse) (func(domain.Ref) doma
 	}
 	return answerIn(m.Header(), func(ref domain.Ref, sn int, _ domain.NodeID) domain.Event {
 		ev := domain.RecordsIn{Ref: ref, Origin: r.origin, SN: sn, Sum: m.SumNum, Channel: channel}
+		ev.Asker, ev.Owner = parseExtra(m.Extra)
 		for i := range m.Records {
 			if rec, ok := recordOf(&m.Records[i], channel); ok {
 				ev.Records = append(ev.Records, rec)

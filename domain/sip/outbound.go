@@ -208,8 +208,8 @@ func answered(tag domain.Tag, peer domain.Code, res *stack.Response, err error) 
 	return a
 }
 
-// message sends one body to a peer.
-func (t *Transceiver) message(ctx context.Context, to domain.PeerRef, m manscdp.Message) (*stack.Response, error) {
+// message sends one body to a peer, with what more adds to its headers.
+func (t *Transceiver) message(ctx context.Context, to domain.PeerRef, m manscdp.Message, more ...func(*stack.Request)) (*stack.Response, error) {
 	n, err := t.reach(ctx, to)
 	if err != nil {
 		return nil, err
@@ -219,8 +219,25 @@ func (t *Transceiver) message(ctx context.Context, to domain.PeerRef, m manscdp.
 		return nil, err
 	}
 	return t.deliver(ctx, n, func() *stack.Request {
-		return t.request(t.draft(stack.MESSAGE, n.at, n.cfg.Code), body, manscdpType)
+		req := t.request(t.draft(stack.MESSAGE, n.at, n.cfg.Code), body, manscdpType)
+		for _, f := range more {
+			f(req)
+		}
+		return req
 	})
+}
+
+// query is the work of a query. Who asked first travels in a header, for which a query
+// has no element.
+func (t *Transceiver) query(fx domain.Query) func(context.Context) domain.Answered {
+	m := query(fx)
+	if fx.Asker == "" {
+		return t.single(fx.Tag, fx.Peer, m)
+	}
+	return func(ctx context.Context) domain.Answered {
+		res, err := t.message(ctx, fx.Peer, m, func(req *stack.Request) { add(req, headerAsker, clean(fx.Asker, 64)) })
+		return answered(fx.Tag, fx.Peer.Code, res, err)
+	}
 }
 
 // single is the work of an effect that is one MESSAGE.
@@ -250,7 +267,7 @@ func query(fx domain.Query) manscdp.Message {
 	case domain.QueryDeviceStatus:
 		return &manscdp.DeviceStatusQuery{Head: head}
 	case domain.QueryRecords:
-		return &manscdp.RecordInfoQuery{Head: head, Start: fx.Range.From, End: fx.Range.To, Secrecy: manscdp.Some(0), Type: "all"}
+		return recordQuery(head, fx)
 	}
 	return &manscdp.CatalogQuery{Head: head}
 }

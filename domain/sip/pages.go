@@ -82,7 +82,8 @@ func (t *Transceiver) sendRecords(ctx context.Context, fx domain.SendRecords) do
 	if err != nil {
 		return fail(err)
 	}
-	all := &manscdp.RecordInfoResponse{Head: manscdp.Head{SN: formatSN(fx.SN), DeviceID: string(fx.Channel)}, Name: fx.Name}
+	all := &manscdp.RecordInfoResponse{Head: manscdp.Head{SN: formatSN(fx.SN), DeviceID: string(fx.Channel)}, Name: fx.Name,
+		Extra: extraOf(fx.Asker, fx.Owner)}
 	all.Records = make([]manscdp.Record, len(fx.Records))
 	for i, rec := range fx.Records {
 		all.Records[i] = recordFrom(rec, fx.Name)

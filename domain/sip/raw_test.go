@@ -484,6 +484,11 @@ func FuzzInbound(f *testing.F) {
 		f.Add([]byte(tc.msg))
 	}
 	f.Add([]byte(rawInvite("Subject: a:b,c:d\r\n", plainSDP)))
+	for _, tc := range recordQueries {
+		f.Add([]byte(keepaliveText("", headerAsker+": "+deskParty.ID+"\r\n", recordBody(tc.body))))
+	}
+	f.Add([]byte(keepaliveText("", "", "<Response><CmdType>RecordInfo</CmdType><SN>1</SN><DeviceID>33010200001320000001</DeviceID><ExtraInfo>"+
+		extraOf(deskParty.ID, city)[0]+"</ExtraInfo></Response>")))
 	f.Add([]byte(rawRegister("Authorization: Digest username=\"\r\n")))
 	tr, err := New(Config{Self: city, Listen: netipAt("127.0.0.1:0"), Peers: cityConfig(netipAt("127.0.0.1:0")).Peers,
 		Post:  func(domain.Event) bool { return true },

@@ -208,7 +208,7 @@ func (t *Transceiver) plan(fx domain.Effect) (domain.Tag, func(context.Context) 
 	case domain.Keepalive:
 		return fx.Tag, t.single(fx.Tag, fx.Peer, t.keepalive(fx))
 	case domain.Query:
-		return fx.Tag, t.single(fx.Tag, fx.Peer, query(fx))
+		return fx.Tag, t.query(fx)
 	case domain.SendInfo:
 		return fx.Tag, t.single(fx.Tag, fx.Peer, infoResponse(fx))
 	case domain.SendState:

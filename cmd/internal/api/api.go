@@ -20,7 +20,7 @@ const (
 	PathStreams  = "/v1/streams"
 	PathSessions = "/v1/sessions"
 	PathLive     = "/v1/live/"    // + channel; ?for=10s
-	PathRecords  = "/v1/records/" // + channel; ?from=&to=, RFC 3339
+	PathRecords  = "/v1/records/" // + channel; ?from=&to=, RFC 3339; &everywhere=1: of every level on the way, too
 	PathPlay     = "/v1/play/"    // + channel; ?from=&to=
 	PathDiscover = "/v1/discover" // ?for=5s
 	PathConfig   = "/v1/config"   // GET: in force, as TOML; POST: a candidate, answers Changes
@@ -146,13 +146,18 @@ type Recording struct {
 	Bytes int64     `json:"bytes,omitempty"`
 	Kind  string    `json:"kind,omitempty"` // scheduled, alarm, manual
 	Gap   string    `json:"gap,omitempty"`  // cause of a hole, only for own channels
+
+	Address  string `json:"address,omitempty"`  // where the one that has it finds it
+	Recorder string `json:"recorder,omitempty"` // code of who recorded it
+	Location string `json:"location,omitempty"` // code of where it lies
 }
 
 // Recordings answers PathRecords.
 type Recordings struct {
 	Channel string      `json:"channel"`
 	Items   []Recording `json:"items"`
-	Partial bool        `json:"partial"` // the owner sent fewer than it announced
+	Partial bool        `json:"partial"`         // the owner sent fewer than it announced
+	Owner   string      `json:"owner,omitempty"` // code of the server whose data manager answered
 }
 
 // A Found is an encoder seen on the network.
