@@ -110,6 +110,13 @@ type (
 		Dialog Dialog
 		Reason string
 	}
+	// Control controls the playback of a dialog that we began.
+	Control struct {
+		Tag      Tag
+		Dialog   Dialog
+		Command  Command
+		Deadline time.Time
+	}
 	// SendMediaStatus tells the receiver in the dialog that everything was sent.
 	SendMediaStatus struct {
 		Tag     Tag
@@ -183,6 +190,17 @@ type (
 	}
 	// StartSender lets it flow.
 	StartSender struct{ Leg LegID }
+	// HoldReceiver says that the sender has paused: silence is not the end, for as
+	// long as a pause may last; or that it goes on.
+	HoldReceiver struct {
+		Leg  LegID
+		Held bool
+	}
+	// ControlSender controls a recording of our own that is being sent.
+	ControlSender struct {
+		Leg     LegID
+		Command Command
+	}
 	// CloseLeg releases a leg.
 	CloseLeg struct{ Leg LegID }
 )
@@ -270,6 +288,7 @@ func (Invite) effect()          {}
 func (Cancel) effect()          {}
 func (Bye) effect()             {}
 func (SendMediaStatus) effect() {}
+func (Control) effect()         {}
 func (Reply) effect()           {}
 func (ReplyRegister) effect()   {}
 func (AnswerInvite) effect()    {}
@@ -278,6 +297,8 @@ func (OpenReceiver) effect()    {}
 func (ConnectReceiver) effect() {}
 func (OpenSender) effect()      {}
 func (StartSender) effect()     {}
+func (HoldReceiver) effect()    {}
+func (ControlSender) effect()   {}
 func (CloseLeg) effect()        {}
 func (FindRecords) effect()     {}
 func (SaveLink) effect()        {}

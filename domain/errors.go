@@ -16,6 +16,7 @@ var (
 	ErrBusy        = errors.New("busy")
 	ErrTimeout     = errors.New("no answer in time")
 	ErrMedia       = errors.New("media cannot be agreed")
+	ErrControl     = errors.New("playback cannot be controlled so")
 	ErrGone        = errors.New("ended")
 	ErrNoUpper     = errors.New("no such upper domain is configured")
 )

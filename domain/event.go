@@ -129,6 +129,14 @@ type (
 		Dialog Dialog
 		Reason string
 	}
+	// ControlIn: an upper controls the playback of a dialog that it began. It is
+	// answered by Reply.
+	ControlIn struct {
+		Ref      Ref
+		Dialog   Dialog
+		Command  Command
+		Deadline time.Time // when the caller gives up; zero if it did not say
+	}
 	// MediaStatusIn: the sender has sent everything (NotifyType 121).
 	MediaStatusIn struct {
 		Ref     Ref
@@ -320,6 +328,7 @@ func (InviteIn) event()       {}
 func (AckIn) event()          {}
 func (CancelIn) event()       {}
 func (ByeIn) event()          {}
+func (ControlIn) event()      {}
 func (MediaStatusIn) event()  {}
 func (OptionsIn) event()      {}
 func (Answered) event()       {}

@@ -64,7 +64,7 @@ func (s *story) pick() uint64 { return uint64(s.take(256)) % (s.p.desk.last + 2)
 
 func (s *story) event() Event {
 	kind := Kind(s.take(4))
-	switch s.take(22) {
+	switch s.take(23) {
 	case 0:
 		return RegisterIn{Ref: s.ref(), Origin: s.origin(), Expires: time.Duration(s.take(3)) * time.Minute, Instance: []string{"", "a", "b"}[s.take(3)],
 			Caps: Capability(s.take(16)), Leaving: s.take(2) == 0, Force: s.take(3) == 0}
@@ -110,6 +110,8 @@ func (s *story) event() Event {
 		s.next++
 		s.tickets[Ticket(s.next)] = 0
 		return RecordsAsked{Ticket: Ticket(s.next), Channel: s.channel(), Filter: s.filter()}
+	case 20:
+		return ControlIn{Ref: s.ref(), Dialog: Dialog(s.take(256)), Command: Command{Verb: Verb(s.take(3)), Scale: float64(s.take(5)) - 2}}
 	case 18:
 		return WatchOut{Ticket(s.take(256))}
 	case 19:
@@ -178,6 +180,10 @@ func (s *story) step(ev Event) (idle bool) {
 			s.legs[fx.Leg] = true
 		case OpenSender:
 			s.legs[fx.Leg] = true
+		case HoldReceiver:
+			s.wantOpen(fx.Leg, fx)
+		case ControlSender:
+			s.wantOpen(fx.Leg, fx)
 		case CloseLeg:
 			if !s.legs[fx.Leg] {
 				s.t.Fatalf("leg %d closed, which is not open", fx.Leg)
@@ -188,6 +194,12 @@ func (s *story) step(ev Event) (idle bool) {
 		}
 	}
 	return idle
+}
+
+func (s *story) wantOpen(leg LegID, fx Effect) {
+	if !s.legs[leg] {
+		s.t.Fatalf("%+v: the leg is not open", fx)
+	}
 }
 
 func (s *story) count(before int, fx Effect) {

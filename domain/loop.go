@@ -75,7 +75,7 @@ func (l *Loop) Post(ev Event) bool {
 func droppable(ev Event) bool {
 	switch ev.(type) {
 	case RegisterIn, KeepaliveIn, QueryIn, CatalogIn, RecordsIn, DeviceInfoIn, DeviceStatusIn,
-		InviteIn, MediaStatusIn, OptionsIn, WatchIn, RecordsAsked, RefreshAsked, LeaveAsked, JoinAsked:
+		InviteIn, ControlIn, MediaStatusIn, OptionsIn, WatchIn, RecordsAsked, RefreshAsked, LeaveAsked, JoinAsked:
 		return true
 	}
 	return false
@@ -185,11 +185,11 @@ func (l *Loop) step(ev Event) (idle bool) {
 func (l *Loop) perform(fx Effect) bool {
 	switch fx := fx.(type) {
 	case Register, Keepalive, Probe, Query, SendCatalog, SendChanges, SendRecords,
-		SendInfo, SendState, Invite, Cancel, Bye, SendMediaStatus:
+		SendInfo, SendState, Invite, Cancel, Bye, Control, SendMediaStatus:
 		l.ports.Transceiver.Send(fx)
 	case Reply, ReplyRegister, AnswerInvite, RefuseInvite:
 		l.ports.Transceiver.Answer(fx)
-	case OpenReceiver, ConnectReceiver, OpenSender, StartSender, CloseLeg:
+	case OpenReceiver, ConnectReceiver, OpenSender, StartSender, HoldReceiver, ControlSender, CloseLeg:
 		l.ports.Media.Do(fx)
 	case FindRecords:
 		l.ports.Archive.Find(fx)

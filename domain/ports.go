@@ -16,7 +16,8 @@ type Transceiver interface {
 
 // Media opens and closes the ends of media.
 type Media interface {
-	// Do performs OpenReceiver, ConnectReceiver, OpenSender, StartSender or CloseLeg.
+	// Do performs OpenReceiver, ConnectReceiver, OpenSender, StartSender, HoldReceiver,
+	// ControlSender or CloseLeg.
 	Do(Effect)
 }
 

@@ -115,6 +115,8 @@ func (p *Processor) Step(now time.Time, ev Event) []Effect {
 		p.toSender(ev.Dialog, txCancel{})
 	case ByeIn:
 		p.byeIn(ev)
+	case ControlIn:
+		p.controlIn(ev)
 	case MediaStatusIn:
 		p.mediaStatusIn(ev)
 	case Answered:

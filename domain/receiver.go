@@ -44,7 +44,8 @@ type receiver struct {
 	below   Code // the channel, as the lower calls it
 	ssrc    uint32
 	linger  time.Duration
-	request // limit: when a picture must be there
+	held    bool // it was paused, and media knows
+	request      // limit: when a picture must be there
 
 	state rxState
 	since time.Time

@@ -36,6 +36,7 @@ type sender struct {
 	at    time.Time
 	sent  bool      // the source ended before the ACK came, or before all was passed on
 	from  *receiver // nil: our own channel
+	steer steering
 	alarm alarm
 }
 
@@ -50,12 +51,24 @@ type (
 	txOver   struct{ Err error } // its source has; nil: everything was received
 	txDue    struct{}
 	txDrop   struct{ Err error } // by us: peer lost, replaced, channel gone, shutdown
+
+	txControl    struct{ control } // from above
+	txControlled struct {          // by the lower
+		control *control
+		Answered
+	}
 )
 
 // step moves s. Every INVITE is answered once: by AnswerInvite, by RefuseInvite, or
 // by the transceiver after a CANCEL.
 func (s *sender) step(d *desk, ev any) {
 	was := s.state
+	switch ev := ev.(type) {
+	case txControlled:
+		s.controlled(d, ev.control, ev.Answered)
+	case txDue:
+		s.controlDue(d)
+	}
 	switch s.state {
 	case txWaiting, txOpening:
 		s.early(d, ev)
@@ -67,7 +80,7 @@ func (s *sender) step(d *desk, ev any) {
 	if s.state != was {
 		s.since = d.now
 	}
-	d.set(&s.alarm, s.at)
+	d.set(&s.alarm, s.at, s.patience())
 }
 
 // early judges what happens before the INVITE is answered.
@@ -90,6 +103,8 @@ func (s *sender) early(d *desk, ev any) {
 		s.refuse(d, ev.Err)
 	case txDrop:
 		s.refuse(d, ev.Err)
+	case txControl: // nothing was agreed yet
+		d.do(Reply{Ref: ev.ref, Err: ErrBusy})
 	case txDue:
 		if d.past(s.at) {
 			s.refuse(d, ErrTimeout)
@@ -134,6 +149,8 @@ func (s *sender) agreed(d *desk, ev any) {
 	switch ev := ev.(type) {
 	case txAck:
 		s.start(d)
+	case txControl:
+		s.control(d, ev.control)
 	case txBye:
 		s.close(d)
 	case txEnded:
@@ -217,6 +234,8 @@ func (s *sender) ending(d *desk, ev any) {
 		s.close(d)
 	case txEnded:
 		s.leg = 0
+	case txControl:
+		s.control(d, ev.control)
 	case txDrop:
 		s.bye(d, ev.Err)
 	case txDue:
@@ -236,6 +255,7 @@ func (s *sender) bye(d *desk, err error) {
 }
 
 func (s *sender) close(d *desk) {
+	s.dropControl(d)
 	if s.leg != 0 {
 		d.do(CloseLeg{s.leg})
 		s.leg = 0

@@ -62,7 +62,7 @@ func (p *Processor) Sessions() []SessionView {
 	}
 	for _, s := range p.calls.senders {
 		views = append(views, SessionView{s.upper.cfg.ref(), s.stream.Channel, s.stream.Kind, s.stream.Profile,
-			s.stream.Range, s.state.String(), s.since, 0, s.leg, s.ssrc, s.camera, s.monitor})
+			s.stream.Range, s.shown(), s.since, 0, s.leg, s.ssrc, s.camera, s.monitor})
 	}
 	slices.SortFunc(views, func(a, b SessionView) int {
 		return cmp.Or(cmp.Compare(a.Leg, b.Leg), cmp.Compare(a.SSRC, b.SSRC))
@@ -81,4 +81,12 @@ func (p *Processor) Owner(channel Code) (PeerRef, bool) {
 		return PeerRef{}, true
 	}
 	return PeerRef{e.owner, Lower}, true
+}
+
+// shown is the state of a sender, in words.
+func (s *sender) shown() string {
+	if s.steer.paused && s.state == txFlowing {
+		return "paused"
+	}
+	return s.state.String()
 }

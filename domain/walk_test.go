@@ -47,6 +47,12 @@ func took(d *desk) string {
 			if fx.Force {
 				name += " by force"
 			}
+		case Control:
+			name = fmt.Sprintf("%s(%v)", name, fx.Command.Verb)
+		case ControlSender:
+			name = fmt.Sprintf("%s(%v)", name, fx.Command.Verb)
+		case HoldReceiver:
+			name = fmt.Sprintf("%s(%v)", name, fx.Held)
 		}
 		names = append(names, name)
 	}

@@ -101,6 +101,19 @@ func TestFootageReportAsJSON(t *testing.T) {
 }
 
 // torn cuts the last fragment in two.
+func TestSpeedIsAskedFor(t *testing.T) {
+	for speed, status := range map[string]int{"1": exitGood, "32": exitGood, "33": exitUsage, "-1": exitUsage} {
+		f := serve(t, send(parts(2), ""))
+		r := runner{fake: f}.run("play", channel1, "-1h", "now", "-o", "-", "--speed", speed)
+		if r.status != status {
+			t.Errorf("%s: status %d, %s", speed, r.status, r.errOut)
+		}
+		if status == exitGood && !strings.HasSuffix((<-f.asked).line, "&speed="+speed+"&to=2026-03-01T12%3A00%3A00%2B08%3A00") {
+			t.Errorf("%s was not asked for", speed)
+		}
+	}
+}
+
 func torn(n int) [][]byte {
 	p := parts(n)
 	last := p[len(p)-1]

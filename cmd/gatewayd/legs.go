@@ -12,6 +12,7 @@ import (
 	"districtgateway/domain"
 	"districtgateway/media"
 	"districtgateway/media/relay"
+	"districtgateway/storage"
 )
 
 // How long a leg waits: for the first picture of a stream, and for the word that
@@ -25,8 +26,9 @@ const (
 type sources interface {
 	// live joins the running stream of a channel, or starts it. Release must be called once.
 	live(channel domain.Code, profile uint8) (s *media.Stream, release func(), err error)
-	// play prepares a recording as a stream of its own, not running yet.
-	play(id domain.StreamID, speed int) (*media.Stream, error)
+	// play prepares a recording as a stream of its own, not running yet. opened, if not
+	// nil, is given what controls it.
+	play(id domain.StreamID, speed int, opened func(*storage.Player)) (*media.Stream, error)
 }
 
 // legs performs the media effects of the domain: each leg is one goroutine from
@@ -61,6 +63,9 @@ type leg struct {
 	name   domain.StreamID
 	closed bool // by CloseLeg: its end is not told
 	begun  bool // start was closed
+
+	receiver *relay.Receiver
+	player   *storage.Player // sender: of a recording of our own
 }
 
 // newLegs completes what the caller has set.
@@ -95,6 +100,14 @@ func (l *legs) Do(e domain.Effect) {
 	case domain.StartSender:
 		if g := l.leg(e.Leg); g != nil {
 			g.startOnce()
+		}
+	case domain.HoldReceiver:
+		if g := l.leg(e.Leg); g != nil {
+			g.hold(e.Held)
+		}
+	case domain.ControlSender:
+		if g := l.leg(e.Leg); g != nil {
+			g.control(e.Command)
 		}
 	case domain.CloseLeg:
 		if g := l.leg(e.Leg); g != nil {
@@ -178,6 +191,46 @@ func (g *leg) startOnce() {
 	}
 }
 
+// hold tells a receiver that its sender was paused, or goes on.
+func (g *leg) hold(held bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.receiver != nil {
+		g.receiver.Hold(held)
+	}
+}
+
+// plays takes what controls the leg's recording.
+func (g *leg) plays(id domain.StreamID, p *storage.Player) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.name, g.player = id, p
+}
+
+// control does with a recording what its viewer wants. The domain has checked that it
+// can be done.
+func (g *leg) control(c domain.Command) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.player == nil {
+		return
+	}
+	if c.Verb == domain.CommandPause {
+		g.player.Pause()
+		return
+	}
+	if c.Seek {
+		g.player.Seek(g.name.Range.From.Add(c.From))
+	}
+	switch {
+	case c.Scale > 0:
+		g.player.SetScale(c.Scale)
+	case c.Now:
+		g.player.SetScale(1)
+	}
+	g.player.Resume()
+}
+
 // receive is the life of a receiving leg.
 func (l *legs) receive(ctx context.Context, g *leg, e domain.OpenReceiver) error {
 	r, err := relay.OpenReceiver(relay.ReceiverConfig{
@@ -187,6 +240,9 @@ func (l *legs) receive(ctx context.Context, g *leg, e domain.OpenReceiver) error
 		return err
 	}
 	defer r.Close()
+	g.mu.Lock()
+	g.receiver = r
+	g.mu.Unlock()
 	offer := domain.Endpoint{Host: l.host(e.Peer), Port: r.Local().Port(), Transport: e.Transport, SSRC: e.SSRC}
 	if e.Elementary {
 		offer.Elementary, offer.Tracks = true, elementaryOffer()
@@ -238,7 +294,7 @@ func (l *legs) runStream(ctx context.Context, s *media.Stream, ready func()) err
 
 // send is the life of a sending leg.
 func (l *legs) send(ctx context.Context, g *leg, e domain.OpenSender) error {
-	s, release, err := l.sourceOf(ctx, e)
+	s, release, err := l.sourceOf(ctx, e, func(p *storage.Player) { g.plays(e.Stream, p) })
 	if err != nil {
 		return err
 	}
@@ -293,7 +349,7 @@ func (l *legs) flow(ctx context.Context, g *leg, s *media.Stream, sender *relay.
 
 // sourceOf finds the stream a sender sends, and waits until it can be shown. A
 // recording begins to run only now, so that nothing of it is missed.
-func (l *legs) sourceOf(ctx context.Context, e domain.OpenSender) (s *media.Stream, release func(), err error) {
+func (l *legs) sourceOf(ctx context.Context, e domain.OpenSender, opened func(*storage.Player)) (s *media.Stream, release func(), err error) {
 	switch {
 	case e.Source != 0:
 		if s = l.stream(e.Source); s == nil {
@@ -303,7 +359,7 @@ func (l *legs) sourceOf(ctx context.Context, e domain.OpenSender) (s *media.Stre
 	case e.Stream.Kind == domain.Live:
 		s, release, err = l.sources.live(e.Stream.Channel, e.Stream.Profile)
 	default:
-		s, release, err = l.recorded(ctx, e.Stream, e.Speed)
+		s, release, err = l.recorded(ctx, e.Stream, e.Speed, opened)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -318,8 +374,8 @@ func (l *legs) sourceOf(ctx context.Context, e domain.OpenSender) (s *media.Stre
 }
 
 // recorded starts the stream of a recording; release ends it.
-func (l *legs) recorded(ctx context.Context, id domain.StreamID, speed int) (*media.Stream, func(), error) {
-	s, err := l.sources.play(id, speed)
+func (l *legs) recorded(ctx context.Context, id domain.StreamID, speed int, opened func(*storage.Player)) (*media.Stream, func(), error) {
+	s, err := l.sources.play(id, speed, opened)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
 	"districtgateway/media/relay"
+	"districtgateway/storage"
 )
 
 const camera1 = domain.Code("33010600001320000001")
@@ -24,6 +25,7 @@ type studio struct {
 	stream   *media.Stream
 	released chan struct{}
 	err      error
+	volume   *storage.Volume // nil: nothing was recorded
 }
 
 func (s *studio) live(domain.Code, uint8) (*media.Stream, func(), error) {
@@ -33,7 +35,13 @@ func (s *studio) live(domain.Code, uint8) (*media.Stream, func(), error) {
 	return s.stream, func() { close(s.released) }, nil
 }
 
-func (s *studio) play(domain.StreamID, int) (*media.Stream, error) { return nil, domain.ErrNoRecording }
+func (s *studio) play(id domain.StreamID, speed int, opened func(*storage.Player)) (*media.Stream, error) {
+	if s.volume == nil {
+		return nil, domain.ErrNoRecording
+	}
+	open := s.volume.Open(string(id.Channel), id.Range.From, id.Range.To, storage.PlayerConfig{Speed: float64(speed), OnOpen: opened})
+	return media.NewStream(media.StreamConfig{Once: true}, open), nil
+}
 
 // A box is the media of one gateway, with what it told the domain.
 type box struct {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"districtgateway/cmd/internal/api"
@@ -32,20 +34,38 @@ func (c *control) live(w http.ResponseWriter, r *http.Request) {
 	c.watch(ctx, w, domain.WatchIn{Channel: code, Kind: domain.Live}, length)
 }
 
-// play answers a request for a channel's recording: as a download, as fast as the
-// way there carries it.
+// play answers a request for a channel's recording: as a download, at the speed asked
+// for or as fast as the way there carries it.
 func (c *control) play(w http.ResponseWriter, r *http.Request) {
 	code, err := channelOf(r)
 	in, err2 := rangeOf(r)
-	if err := errors.Join(err, err2); err != nil {
+	speed, err3 := speedOf(r)
+	if err := errors.Join(err, err2, err3); err != nil {
 		refuse(w, err)
 		return
 	}
-	c.watch(r.Context(), w, domain.WatchIn{Channel: code, Kind: domain.Download, Range: in, Speed: downloadSpeed}, 0)
+	c.watch(r.Context(), w, domain.WatchIn{Channel: code, Kind: domain.Download, Range: in, Speed: speed}, 0)
 }
 
-// downloadSpeed is the multiple of real time asked for when a recording is saved.
-const downloadSpeed = 8
+// Multiples of real time that are asked for when a recording is saved: without a word,
+// and at most.
+const (
+	downloadSpeed = 8
+	mostSpeed     = 32
+)
+
+// speedOf reads the speed of a request.
+func speedOf(r *http.Request) (int, error) {
+	text := r.FormValue("speed")
+	if text == "" {
+		return downloadSpeed, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > mostSpeed {
+		return 0, badRequest{fmt.Errorf("speed=%q: want 1 to %d", text, mostSpeed)}
+	}
+	return n, nil
+}
 
 // watch asks the domain for a stream and copies it to w as MP4.
 func (c *control) watch(ctx context.Context, w http.ResponseWriter, in domain.WatchIn, length time.Duration) {
@@ -134,5 +154,5 @@ func (c *control) opened(ctx context.Context, e domain.Opened, speed int) (*medi
 		}
 		return s, release, nil
 	}
-	return c.legs.recorded(ctx, e.Stream, speed)
+	return c.legs.recorded(ctx, e.Stream, speed, nil)
 }

@@ -34,6 +34,17 @@ type leg struct {
 	remote  string       // the other end
 	joined  bool         // a receiver knows its other end; a sender was started
 	picture bool
+	held    bool // a receiver that bears silence
+	reel
+}
+
+// A reel is a recording as its owner plays it.
+type reel struct {
+	paused bool
+	scale  float64
+	left   time.Duration // of the footage, at since
+	since  time.Time
+	turn   int // counts what changed the end
 }
 
 func (l *leg) name() string { return fmt.Sprintf("%s-%d", l.node.Code, l.id) }
@@ -80,6 +91,14 @@ func (node *Node) media(fx domain.Effect) {
 		if l := node.openedLeg(fx.Leg, fx); l != nil {
 			l.joined = true
 			l.later(out, l.flow)
+		}
+	case domain.HoldReceiver:
+		if l := node.openedLeg(fx.Leg, fx); l != nil {
+			l.held = fx.Held
+		}
+	case domain.ControlSender:
+		if l := node.openedLeg(fx.Leg, fx); l != nil {
+			l.control(fx.Command)
 		}
 	case domain.CloseLeg:
 		l := node.legs[fx.Leg]
@@ -161,7 +180,8 @@ func (l *leg) flow() {
 		o.show()
 	}
 	if l.source == 0 && l.stream.Kind != domain.Live {
-		l.end(playTime, nil)
+		l.left, l.scale = l.node.net.Length, 1
+		l.play()
 	}
 	l.watchSilence()
 }
@@ -176,17 +196,85 @@ func (l *leg) show() {
 	l.later(Outcome{}, func() { l.node.step(domain.ReceiverReady{Leg: l.id}) })
 }
 
-// watchSilence ends a leg some time after its other end has gone.
+// play lets a recording run to its end, unless somebody controls it.
+func (l *leg) play() {
+	l.turn++
+	turn := l.turn
+	l.paused, l.since = false, l.node.net.Now
+	life := l.node.life
+	l.node.net.after(time.Duration(float64(l.left)/l.scale), func() {
+		if l.turn == turn && l.node.life == life {
+			l.end(0, nil)
+		}
+	})
+}
+
+// control does with a recording what its viewer wants; a seek is to its beginning.
+func (l *leg) control(c domain.Command) {
+	if l.source != 0 || l.stream.Kind != domain.Playback {
+		l.node.net.violation("%s: leg %d is no recording, and is controlled", l.node.Code, l.id)
+		return
+	}
+	if l.scale == 0 { // it does not flow yet
+		return
+	}
+	if !l.paused {
+		l.left -= time.Duration(float64(l.node.net.Now.Sub(l.since)) * l.scale)
+	}
+	switch {
+	case c.Verb == domain.CommandPause:
+		l.turn++
+		l.paused = true
+		return
+	case c.Scale != 0:
+		l.scale = c.Scale
+	case c.Now:
+		l.scale = 1
+	}
+	if c.Seek {
+		l.left = l.node.net.Length
+	}
+	l.play()
+}
+
+// silent reports whether nothing comes out of a sender, because its recording is paused
+// somewhere below.
+func (l *leg) silent() bool {
+	source := l.node.legs[l.source]
+	if l.source == 0 || source == nil {
+		return l.paused
+	}
+	o := source.other()
+	return o != nil && o.silent()
+}
+
+// watchSilence ends a leg some time after its other end has gone, or sends no more
+// though nobody said that it would pause.
 func (l *leg) watchSilence() {
 	life := l.node.life
 	l.node.net.after(mediaSilence, func() {
 		if !l.open || l.node.life != life {
 			return
 		}
-		if o := l.other(); o != nil && o.joined {
+		if o := l.other(); o != nil && o.joined && (l.held || !o.silent()) {
 			l.watchSilence()
 			return
 		}
 		l.end(0, ErrSilence)
 	})
+}
+
+// Hold has a receiver bear silence, as an upper of another make does that paused.
+func (node *Node) Hold(id domain.LegID) {
+	if l := node.legs[id]; l != nil {
+		l.held = true
+	}
+}
+
+// Stall makes an owner's recording stand still by itself.
+func (node *Node) Stall(id domain.LegID) {
+	if l := node.legs[id]; l != nil {
+		l.turn++
+		l.paused = true
+	}
 }

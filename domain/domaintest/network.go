@@ -28,6 +28,7 @@ type Network struct {
 	Drop   func(message int) bool      // loses a whole message, all its retransmissions; messages count from 1
 	Cut    func(a, b domain.Code) bool // nothing passes from a to b while it is true
 	Script func(node domain.Code, fx domain.Effect) Outcome
+	Length time.Duration // of each recording that is played
 
 	Messages   int // sent so far, not counting retransmissions
 	Violations []string
@@ -45,7 +46,7 @@ var epoch = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
 // New returns an empty network with a seed for its faults.
 func New(seed uint64) *Network {
-	return &Network{Now: epoch, nodes: make(map[domain.Code]*Node), dice: rand.New(rand.NewPCG(seed, 1))}
+	return &Network{Now: epoch, Length: playTime, nodes: make(map[domain.Code]*Node), dice: rand.New(rand.NewPCG(seed, 1))}
 }
 
 // Add adds a domain. Its peers are added by Join, before Start.

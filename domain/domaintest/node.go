@@ -107,6 +107,20 @@ func (node *Node) Watch(channel domain.Code, kind domain.Kind, in domain.Range) 
 	return t
 }
 
+// Control sends a command in the one dialog that the node began and that lives, as an
+// upper of another make would. The answer is told when it has come.
+func (node *Node) Control(c domain.Command) *domain.Answered {
+	got := &domain.Answered{Status: -1}
+	for _, dialog := range slices.Sorted(maps.Keys(node.dialogs)) {
+		if call := node.dialogs[dialog]; call.a == node && !call.closed[0] {
+			call.info(domain.Control{Command: c}, func(ev domain.Answered) { *got = ev })
+			return got
+		}
+	}
+	node.net.violation("%s: no dialog to control", node.Code)
+	return got
+}
+
 // Leave ends a watch.
 func (node *Node) Leave(t *Ticket) {
 	t.Left = true
@@ -194,6 +208,8 @@ func (node *Node) perform(fx domain.Effect) {
 		node.inDialog(fx.Dialog, fx, func(c *call) { c.bye(node, fx) })
 	case domain.SendMediaStatus:
 		node.inDialog(fx.Dialog, fx, func(c *call) { node.mediaStatus(c, fx) })
+	case domain.Control:
+		node.inDialog(fx.Dialog, fx, func(c *call) { c.info(fx, func(ev domain.Answered) { ev.Tag = fx.Tag; node.step(ev) }) })
 	case domain.AnswerInvite:
 		node.inDialog(fx.Dialog, fx, func(c *call) {
 			c.answered(domain.Answered{Status: 200, Reason: "OK", Answer: fx.Answer, Camera: fx.Camera, Monitor: fx.Monitor})
@@ -212,7 +228,8 @@ func (node *Node) perform(fx domain.Effect) {
 		node.save(fx)
 	case domain.FindRecords:
 		node.find(fx)
-	case domain.OpenReceiver, domain.ConnectReceiver, domain.OpenSender, domain.StartSender, domain.CloseLeg:
+	case domain.OpenReceiver, domain.ConnectReceiver, domain.OpenSender, domain.StartSender, domain.CloseLeg,
+		domain.HoldReceiver, domain.ControlSender:
 		node.media(fx)
 	default:
 		node.message(fx)

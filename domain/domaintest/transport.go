@@ -248,6 +248,21 @@ func (c *call) bye(node *Node, fx domain.Bye) {
 	}})
 }
 
+// info sends a command to who answered the INVITE.
+func (c *call) info(fx domain.Control, done func(domain.Answered)) {
+	if c.closed[0] {
+		c.net.after(0, func() { done(domain.Answered{Status: 481, Reason: "Call/Transaction Does Not Exist"}) })
+		return
+	}
+	c.net.send(c.a, c.b, request{done: done, deliver: func(ref domain.Ref) {
+		if c.b.life != c.lifeB || c.closed[1] {
+			c.b.answer(ref, domain.Answered{Status: 481})
+			return
+		}
+		c.b.step(domain.ControlIn{Ref: ref, Dialog: c.dialog, Command: fx.Command, Deadline: fx.Deadline})
+	}})
+}
+
 // status is what an error of the processor becomes on the wire.
 func status(node domain.Code, err error) domain.Answered {
 	var refused *domain.Refused
@@ -264,7 +279,7 @@ func status(node domain.Code, err error) domain.Answered {
 		err    error
 		status int
 	}{{domain.ErrDenied, 403}, {domain.ErrNoChannel, 404}, {domain.ErrNoRecording, 404}, {domain.ErrOffline, 480},
-		{domain.ErrPeerOffline, 480}, {domain.ErrBusy, 486}, {domain.ErrTimeout, 408}, {domain.ErrMedia, 488},
+		{domain.ErrPeerOffline, 480}, {domain.ErrBusy, 486}, {domain.ErrTimeout, 408}, {domain.ErrMedia, 488}, {domain.ErrControl, 488},
 		{domain.ErrGone, 487}} {
 		if errors.Is(err, row.err) {
 			return domain.Answered{Status: row.status, Reason: err.Error(), Level: node}

@@ -155,6 +155,13 @@ func (c *call) giveUp() (ended, told bool) {
 	return true, c.in.told
 }
 
+// agreed reports whether c is a dialog.
+func (c *call) agreed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == callAnswered || c.state == callAgreed
+}
+
 // end ends c, and returns the state it was in.
 func (c *call) end() callState {
 	c.mu.Lock()

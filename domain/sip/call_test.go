@@ -251,24 +251,6 @@ func TestCallThatIsNeverAcknowledgedEnds(t *testing.T) {
 	})
 }
 
-func TestInfoIsRefusedByKind(t *testing.T) {
-	joined(t, "udp", func(t *testing.T, w *world) {
-		for kind, want := range map[domain.Kind]int{domain.Live: 405, domain.Playback: 501} {
-			fx := liveInvite(0)
-			if fx.Kind = kind; kind == domain.Playback {
-				fx.Range = domain.Range{From: time.Unix(1772323200, 0), To: time.Unix(1772326800, 0)}
-			}
-			_, tag := w.agree(t, fx)
-			c := w.up.calls.get(domain.Dialog(tag))
-			res, err := w.up.exchange(t.Context(), w.up.request(c.draft("INFO"), []byte("PLAY RTSP/1.0\r\nCSeq: 4\r\nScale: 2.0\r\n\r\n"),
-				"Application/MANSRTSP"))
-			if err != nil || res.StatusCode != want {
-				t.Errorf("%v: %v %v", kind, res, err)
-			}
-		}
-	})
-}
-
 func TestReinviteGetsTheSameAnswer(t *testing.T) {
 	joined(t, "udp", func(t *testing.T, w *world) {
 		_, tag := w.agree(t, liveInvite(0))

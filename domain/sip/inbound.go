@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -12,8 +13,9 @@ import (
 )
 
 const (
-	decisionWait = 5 * time.Second // for the processor to answer a request
-	maxPendings  = 8192            // requests that wait for it
+	decisionWait = 5 * time.Second  // for the processor to answer a request
+	controlWait  = 30 * time.Second // for a command that goes down to the owner
+	maxPendings  = 8192             // requests that wait for it
 )
 
 // A request is one received, with what is known of its sender.
@@ -98,18 +100,33 @@ func (t *Transceiver) dispatch(r *request) {
 	}
 }
 
-// infoIn answers playback control, which is not carried yet: 501, or 405 where it
-// can never be, in a live session.
+// infoIn takes a command to a playback that the peer began (GB/T 28181-2022 clause 9.8):
+// 405 where there can be none, as in a live session or from the side that sends.
 func (t *Transceiver) infoIn(r *request) {
 	c := t.calls.find(r.CallID().Value())
-	switch {
-	case c == nil || !c.with(r):
+	if c == nil || !c.with(r) || !c.agreed() {
 		t.refuse(r, 481, "")
-	case c.kind == domain.Live:
-		t.respond(r, 405, "", func(res *stack.Response) { add(res, "Allow", allowed) })
-	default:
-		t.refuse(r, 501, "playback control is not served")
+		return
 	}
+	if c.kind != domain.Playback || c.in == nil {
+		t.respond(r, 405, "", func(res *stack.Response) { add(res, "Allow", allowed) })
+		return
+	}
+	if kind := header(r, "Content-Type"); kind != "" && !strings.Contains(strings.ToUpper(kind), "MANSRTSP") {
+		t.refuse(r, 415, "want "+mansrtspType)
+		return
+	}
+	command, cseq, err := parseMANSRTSP(r.Body())
+	if err != nil {
+		t.refuseFor(r, err, "")
+		return
+	}
+	ev := domain.ControlIn{Dialog: c.dialog, Command: command}
+	if wait, ok := seconds(header(r, "Expires")); ok && wait > 0 {
+		ev.Deadline = time.Now().Add(min(wait, controlWait))
+	}
+	w := &pending{r: r, wait: controlWait, body: func() (string, []byte) { return mansrtspType, obeyed(cseq) }}
+	t.ask(w, func(ref domain.Ref) domain.Event { ev.Ref = ref; return ev })
 }
 
 // respond answers r finally or provisionally; no words stand for the usual ones.
@@ -170,8 +187,10 @@ func (t *Transceiver) refuseFor(r *request, err error, reason string) {
 // A pending is a request that waits for the processor.
 type pending struct {
 	r            *request
-	registration *registration // of a REGISTER
-	beat         bool          // a keepalive: its source is followed
+	registration *registration                            // of a REGISTER
+	beat         bool                                     // a keepalive: its source is followed
+	wait         time.Duration                            // for the processor; 0: 5 s
+	body         func() (contentType string, body []byte) // of the 200; nil: none
 	timer        *time.Timer
 }
 
@@ -202,13 +221,13 @@ func (p *pendings) drop() {
 }
 
 // ask hands a request to the processor and keeps it until it is answered: 503 if the
-// processor has no room for it, 500 if it does not answer in 5 s.
+// processor has no room for it, 500 if it does not answer in time.
 func (t *Transceiver) ask(w *pending, event func(domain.Ref) domain.Event) {
 	ref := domain.Ref(t.next())
 	t.pendings.mu.Lock()
 	full := len(t.pendings.waiting) >= maxPendings
 	if !full {
-		w.timer = time.AfterFunc(decisionWait, func() {
+		w.timer = time.AfterFunc(cmp.Or(w.wait, decisionWait), func() {
 			if late := t.pendings.take(ref); late != nil {
 				t.refuse(late.r, 500, "no decision in time")
 			}
@@ -237,6 +256,18 @@ func (t *Transceiver) reply(fx domain.Reply) {
 		if w.beat {
 			t.book.follow(w.r.origin.From, w.r.at)
 		}
-		t.respond(w.r, 200, fx.Reason, nil)
+		t.respond(w.r, 200, fx.Reason, w.more())
+	}
+}
+
+// more adds what belongs to the 200 besides.
+func (w *pending) more() func(*stack.Response) {
+	if w.body == nil {
+		return nil
+	}
+	return func(res *stack.Response) {
+		kind, body := w.body()
+		add(res, "Content-Type", kind)
+		res.SetBody(body)
 	}
 }

@@ -78,7 +78,7 @@ func (t *Transceiver) request(d draft, body []byte, contentType string) *stack.R
 	forwards := stack.MaxForwardsHeader(70)
 	req.AppendHeader(&forwards)
 	switch d.method {
-	case stack.REGISTER, stack.INVITE, stack.NOTIFY:
+	case stack.REGISTER, stack.INVITE, stack.NOTIFY, stack.INFO:
 		req.AppendHeader(&stack.ContactHeader{Address: uriOf(t.cfg.Self, own)})
 	}
 	if t.cfg.UserAgent != "" {
@@ -307,6 +307,25 @@ func (t *Transceiver) mediaStatus(ctx context.Context, fx domain.SendMediaStatus
 		return answered(fx.Tag, c.peer.Code, nil, fmt.Errorf("media status: %w", err))
 	}
 	res, err := t.exchange(ctx, t.request(c.draft(stack.MESSAGE), body, manscdpType))
+	return answered(fx.Tag, c.peer.Code, res, err)
+}
+
+// control sends a command in a dialog of ours. Expires says until when its answer is of
+// use, as in INVITE (RFC 2976 has it).
+func (t *Transceiver) control(ctx context.Context, fx domain.Control) domain.Answered {
+	c := t.calls.get(fx.Dialog)
+	if c == nil || !c.agreed() {
+		return gone(fx.Tag)
+	}
+	if err := t.connect(ctx, c.at, c.peer.Role == domain.Upper); err != nil {
+		return answered(fx.Tag, c.peer.Code, nil, fmt.Errorf("control: %w", err))
+	}
+	d := c.draft(stack.INFO)
+	req := t.request(d, writeMANSRTSP(fx.Command, d.cseq), mansrtspType)
+	if left := time.Until(fx.Deadline); !fx.Deadline.IsZero() && left > 0 {
+		add(req, "Expires", wholeSeconds(left))
+	}
+	res, err := t.exchange(ctx, req)
 	return answered(fx.Tag, c.peer.Code, res, err)
 }
 

@@ -533,6 +533,7 @@ func inspect(t *testing.T, tr *Transceiver, r *request) {
 			event(1)
 		}
 	}
+	parseMANSRTSP(r.Body())
 	expiresOf(r.Request)
 	parseDigest(header(r, "Authorization"))
 	if reason := reasonOf(r); strings.ContainsAny(reason, "\r\n") {

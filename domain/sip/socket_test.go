@@ -70,6 +70,36 @@ func TestRealSocketsLeaveNothingBehind(t *testing.T) {
 	})
 }
 
+// TestCommandOverRealSockets: a playback is controlled over both transports.
+func TestCommandOverRealSockets(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport string) {
+		up, down := system(t, transport)
+		defer up.stop()
+		defer down.stop()
+		down.script(func(s *station, ev domain.Event) {
+			if in, ok := ev.(domain.ControlIn); ok && in.Command.Scale < 0 {
+				s.Answer(domain.Reply{Ref: in.Ref, Err: domain.ErrControl})
+			} else if ok {
+				s.Answer(domain.Reply{Ref: in.Ref})
+			}
+		})
+		w := &world{up: up, down: down}
+		dialog, c := w.playback(t, domain.Playback)
+		for _, tc := range []struct {
+			c    domain.Command
+			want int
+		}{{domain.Command{Verb: domain.CommandPause}, 200}, {domain.Command{Scale: 2, Seek: true, From: time.Minute}, 200}, {domain.Command{Scale: -1}, 488}} {
+			a := up.answer(func(tag domain.Tag) domain.Effect {
+				return domain.Control{Tag: tag, Dialog: c.dialog, Command: tc.c, Deadline: time.Now().Add(time.Minute)}
+			})
+			in := expect[domain.ControlIn](down)
+			if a.Status != tc.want || in.Command != tc.c || in.Dialog != dialog || time.Until(in.Deadline) > controlWait {
+				t.Errorf("%+v: %+v %+v", tc.c, a, in)
+			}
+		}
+	})
+}
+
 func TestThreeServersInOneProcess(t *testing.T) {
 	up, down := system(t, "udp")
 	defer up.stop()

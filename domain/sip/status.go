@@ -29,6 +29,7 @@ func refusals() []refusal {
 		{480, "Domain Offline", domain.ErrPeerOffline},
 		{486, "Busy Here", domain.ErrBusy},
 		{488, "Not Acceptable Here", domain.ErrMedia},
+		{488, "Control Not Possible", domain.ErrControl},
 	}
 }
 
@@ -105,6 +106,8 @@ func phrase(status int) string {
 		return "Unauthorized"
 	case 405:
 		return "Method Not Allowed"
+	case 415:
+		return "Unsupported Media Type"
 	case 481:
 		return "Call/Transaction Does Not Exist"
 	case 482:

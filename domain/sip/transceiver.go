@@ -218,6 +218,8 @@ func (t *Transceiver) plan(fx domain.Effect) (domain.Tag, func(context.Context) 
 		return fx.Tag, func(ctx context.Context) domain.Answered { return t.invite(ctx, c, fx) }
 	case domain.Bye:
 		return fx.Tag, t.bye(fx)
+	case domain.Control:
+		return fx.Tag, func(ctx context.Context) domain.Answered { return t.control(ctx, fx) }
 	case domain.SendMediaStatus:
 		return fx.Tag, func(ctx context.Context) domain.Answered { return t.mediaStatus(ctx, fx) }
 	case domain.Cancel:

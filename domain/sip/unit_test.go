@@ -92,7 +92,7 @@ func FuzzDigest(f *testing.F) {
 
 func TestErrorsAndStatusesMeetInOneTable(t *testing.T) {
 	for _, err := range []error{domain.ErrDenied, domain.ErrNoChannel, domain.ErrNoRecording, domain.ErrOffline, domain.ErrPeerOffline,
-		domain.ErrBusy, domain.ErrTimeout, domain.ErrMedia, domain.ErrGone} {
+		domain.ErrBusy, domain.ErrTimeout, domain.ErrMedia, domain.ErrControl, domain.ErrGone} {
 		status, words, level := statusOf(fmt.Errorf("wrapped: %w", err))
 		if back := errorOf(status, words); !errors.Is(back, err) || level != "" || phrase(status) == "Refused" {
 			t.Errorf("%v is %d %s is %v", err, status, words, back)

@@ -44,6 +44,7 @@ var (
 const (
 	firstPacketWithin = 10 * time.Second
 	silenceLimit      = 15 * time.Second
+	pauseLimit        = 10 * time.Minute // of a recording that its viewer has paused
 	connectTries      = 3
 	connectPause      = time.Second
 	connectTimeout    = 5 * time.Second

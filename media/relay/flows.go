@@ -3,6 +3,7 @@ package relay
 import (
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"districtgateway/media"
@@ -15,8 +16,10 @@ type flows struct {
 	byPT  [128]int8
 	plain bool // plain RTP rather than program stream
 
-	begun time.Time // first Receive
-	last  time.Time // last packet that counted
+	begun time.Time    // first Receive
+	last  time.Time    // last packet that counted
+	held  *atomic.Bool // the sender was paused; nil: it cannot be
+	quiet bool         // it was when we last looked
 }
 
 // A lane is one flow and the SSRC it is known by.
@@ -95,15 +98,24 @@ func (l *lane) belongs(ssrc uint32) bool {
 	return true
 }
 
-// alive returns an error once media has been away for too long.
+// alive returns an error once media has been away for too long. A pause ends where it
+// was, and the silence counts from then.
 func (f *flows) alive(now time.Time) error {
+	limit := silenceLimit
+	switch held := f.held != nil && f.held.Load(); {
+	case held:
+		limit = pauseLimit
+	case f.quiet && !f.last.IsZero():
+		f.last = now
+	}
+	f.quiet = limit == pauseLimit
 	switch {
 	case f.begun.IsZero():
 		f.begun = now
 	case f.last.IsZero() && now.Sub(f.begun) > firstPacketWithin:
 		return fmt.Errorf("%w within %s", ErrNoMedia, firstPacketWithin)
-	case !f.last.IsZero() && now.Sub(f.last) > silenceLimit:
-		return fmt.Errorf("%w for %s", ErrNoMedia, silenceLimit)
+	case !f.last.IsZero() && now.Sub(f.last) > limit:
+		return fmt.Errorf("%w for %s", ErrNoMedia, limit)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"districtgateway/media"
 	"districtgateway/media/ps"
@@ -39,6 +40,7 @@ type Receiver struct {
 	udp  *sock.UDP
 	tcp  net.Listener // TCPPassive until the sender has connected
 
+	held      atomic.Bool   // see Hold
 	connected chan struct{} // closed by Connect
 	once      sync.Once
 	remote    Remote
@@ -85,6 +87,10 @@ func (r *Receiver) Connect(remote Remote) {
 	})
 }
 
+// Hold says that the sender was paused, so that its silence is not the end, for 10
+// minutes at most; or that it goes on. Any goroutine.
+func (r *Receiver) Hold(held bool) { r.held.Store(held) }
+
 // Close releases the port and ends an Open in progress. It is needed only if
 // Open was not called, or failed; the source closes it otherwise. Any goroutine,
 // any number of times.
@@ -120,6 +126,7 @@ func (r *Receiver) Open(ctx context.Context) (media.Opened, error) {
 	}
 	var src media.Source
 	flows := newFlows(r.remote)
+	flows.held = &r.held
 	if r.cfg.Transport == UDP {
 		src = &udpSource{end: r, sock: r.udp, flows: flows}
 	} else {

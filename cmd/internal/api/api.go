@@ -21,7 +21,7 @@ const (
 	PathSessions = "/v1/sessions"
 	PathLive     = "/v1/live/"    // + channel; ?for=10s
 	PathRecords  = "/v1/records/" // + channel; ?from=&to=, RFC 3339; &everywhere=1: of every level on the way, too
-	PathPlay     = "/v1/play/"    // + channel; ?from=&to=
+	PathPlay     = "/v1/play/"    // + channel; ?from=&to=; &speed=: times real time, 1 to 32
 	PathDiscover = "/v1/discover" // ?for=5s
 	PathConfig   = "/v1/config"   // GET: in force, as TOML; POST: a candidate, answers Changes
 	PathEncoders = "/v1/encoders" // GET: the inventory; POST: CSV code list; PUT: Replace

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -120,11 +121,16 @@ func (c *Client) Live(ctx context.Context, in LiveRequest, w io.Writer) error {
 type PlayRequest struct {
 	Channel  string
 	From, To time.Time
+	Speed    int // times real time; 0: as the daemon likes
 }
 
 // Play writes a channel's recording as MP4 to w, as fast as it comes.
 func (c *Client) Play(ctx context.Context, in PlayRequest, w io.Writer) error {
-	return c.media(ctx, call{path: PathPlay + in.Channel, query: Range(in.From, in.To)}, w)
+	q := Range(in.From, in.To)
+	if in.Speed > 0 {
+		q.Set("speed", strconv.Itoa(in.Speed))
+	}
+	return c.media(ctx, call{path: PathPlay + in.Channel, query: q}, w)
 }
 
 // Range returns the query for a range of time.
