@@ -249,18 +249,21 @@ func disturb(l *levels, seed uint64, nodes []*domaintest.Node) []watcher {
 	for range 30 {
 		node := nodes[dice.IntN(2)]
 		channel := channels[dice.IntN(len(channels))]
-		switch dice.IntN(12) {
+		switch dice.IntN(16) {
 		case 0, 1, 2, 3:
 			tickets = append(tickets, watcher{node.Watch(channel, domain.Live, domain.Range{}), node})
 		case 4, 5:
 			tickets = append(tickets, watcher{node.Watch(channel, domain.Kind(dice.IntN(4)), morning), node})
 		case 6:
-			tickets = append(tickets, watcher{node.Records(channel, morning), node})
+			f := domain.RecordFilter{Indistinct: dice.IntN(2) == 0}
+			tickets = append(tickets, watcher{node.Filtered(channel, morning, f), node})
 		case 7:
 			deaf := nodes[dice.IntN(len(nodes))].Code
 			l.Cut = func(a, b domain.Code) bool { return a == deaf }
 		case 8:
 			l.Cut = nil
+		case 11, 12:
+			node.Control(domain.Command{Verb: domain.Verb(dice.IntN(3)), Scale: float64(dice.IntN(4)), Seek: dice.IntN(2) == 0})
 		case 9:
 			if dice.IntN(3) == 0 {
 				tickets = restart(l, nodes[dice.IntN(len(nodes))], tickets)

@@ -64,7 +64,7 @@ func (s *story) pick() uint64 { return uint64(s.take(256)) % (s.p.desk.last + 2)
 
 func (s *story) event() Event {
 	kind := Kind(s.take(4))
-	switch s.take(23) {
+	switch s.take(24) {
 	case 0:
 		return RegisterIn{Ref: s.ref(), Origin: s.origin(), Expires: time.Duration(s.take(3)) * time.Minute, Instance: []string{"", "a", "b"}[s.take(3)],
 			Caps: Capability(s.take(16)), Leaving: s.take(2) == 0, Force: s.take(3) == 0}

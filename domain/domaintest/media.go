@@ -91,6 +91,7 @@ func (node *Node) media(fx domain.Effect) {
 		if l := node.openedLeg(fx.Leg, fx); l != nil {
 			l.joined = true
 			l.later(out, l.flow)
+			l.watchSilence() // even if it never flows
 		}
 	case domain.HoldReceiver:
 		if l := node.openedLeg(fx.Leg, fx); l != nil {
@@ -183,7 +184,6 @@ func (l *leg) flow() {
 		l.left, l.scale = l.node.net.Length, 1
 		l.play()
 	}
-	l.watchSilence()
 }
 
 // show tells that a receiver has a picture, once its sender flows.

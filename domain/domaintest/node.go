@@ -107,8 +107,9 @@ func (node *Node) Watch(channel domain.Code, kind domain.Kind, in domain.Range) 
 	return t
 }
 
-// Control sends a command in the one dialog that the node began and that lives, as an
-// upper of another make would. The answer is told when it has come.
+// Control sends a command in the first dialog that the node began and that lives, as an
+// upper of another make would. The answer is told when it has come; until then its
+// status is -1.
 func (node *Node) Control(c domain.Command) *domain.Answered {
 	got := &domain.Answered{Status: -1}
 	for _, dialog := range slices.Sorted(maps.Keys(node.dialogs)) {
@@ -117,7 +118,7 @@ func (node *Node) Control(c domain.Command) *domain.Answered {
 			return got
 		}
 	}
-	node.net.violation("%s: no dialog to control", node.Code)
+	got.Status = 481
 	return got
 }
 
