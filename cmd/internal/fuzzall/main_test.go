@@ -5,32 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 )
-
-func TestListFindsTargetsAndBrokenPackages(t *testing.T) {
-	events := `{"Action":"start","Package":"m/a"}
-{"Action":"output","Package":"m/a","Output":"FuzzOne\n"}
-{"Action":"output","Package":"m/a","Output":"FuzzTwo\n"}
-{"Action":"output","Package":"m/a","Output":"ok  \tm/a\t0.003s\n"}
-{"Action":"pass","Package":"m/a"}
-# m/b
-{"ImportPath":"m/b","Action":"build-output","Output":"m/b/b.go:1: FuzzNot here\n"}
-{"Action":"output","Package":"m/b","Output":"FAIL\tm/b [build failed]\n"}
-{"Action":"fail","Package":"m/b"}
-{"Action":"output","Package":"m/c","Output":"Fuzzy words\n"}
-`
-	targets, broken := list(strings.NewReader(events))
-	if want := []target{{"m/a", "FuzzOne"}, {"m/a", "FuzzTwo"}}; !slices.Equal(targets, want) {
-		t.Errorf("targets %v, want %v", targets, want)
-	}
-	if want := []string{"m/b"}; !slices.Equal(broken, want) {
-		t.Errorf("broken %v, want %v", broken, want)
-	}
-}
 
 func TestExecutionsIsTheLastCount(t *testing.T) {
 	out := "fuzz: elapsed: 3s, execs: 12 (4/sec)\nfuzz: elapsed: 4s, execs: 345 (9/sec)\nPASS\n"
@@ -43,7 +21,7 @@ func TestExecutionsIsTheLastCount(t *testing.T) {
 }
 
 // crashing is a module with a sound target, one that crashes on any input but
-// its seed, and a package that does not compile.
+// its seed, a package that does not compile, and one without targets.
 var crashing = map[string]string{
 	"go.mod": "module m\n\ngo 1.26\n",
 	"a/a_test.go": `package a
@@ -61,12 +39,15 @@ func FuzzCrash(f *testing.F) {
 	})
 }
 `,
-	"b/b_test.go": "package b\n\nvar x int = \"\"\n",
+	"b/b_test.go": "package b_test\n\nimport \"testing\"\n\nfunc FuzzNever(f *testing.F) { f.Add(\"\" + 1) }\n",
+	"c/c_test.go": "package c\n\nimport \"testing\"\n\nfunc TestNothing(t *testing.T) {}\n",
 }
 
-func TestAllCountsCrashersAndBrokenPackages(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range crashing {
+// module writes the files of a module.
+func module(t *testing.T, files map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, text := range files {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -75,14 +56,28 @@ func TestAllCountsCrashersAndBrokenPackages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+func TestAllCountsCrashersAndBrokenPackages(t *testing.T) {
 	var out bytes.Buffer
-	r := runner{dir: dir, each: time.Second, match: regexp.MustCompile("."), out: &out}
-	if passed, failed := r.all(t.Context()); passed != 1 || failed != 2 {
-		t.Errorf("%d passed, %d failed, want 1 and 2", passed, failed)
+	r := runner{module: module(t, crashing), each: time.Second, match: regexp.MustCompile("."), out: &out}
+	passed, failed, err := fuzz(t.Context(), r)
+	if err != nil || passed != 1 || failed != 2 {
+		t.Errorf("%d passed, %d failed, %v, want 1 and 2", passed, failed, err)
 	}
-	for _, want := range []string{"ok    m/a.FuzzSound", "FAIL  m/a.FuzzCrash", "crashed as it should", "FAIL  m/b: does not compile"} {
+	for _, want := range []string{"ok    m/a.FuzzSound execs: ", "FAIL  m/a.FuzzCrash", "crashed as it should", "FAIL  m/b: does not compile"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
+	}
+}
+
+func TestOnlyWhatMatchesIsFuzzed(t *testing.T) {
+	var out bytes.Buffer
+	r := runner{module: module(t, crashing), each: 100 * time.Millisecond, match: regexp.MustCompile("^m/a.FuzzS"), out: &out}
+	passed, _, err := fuzz(t.Context(), r)
+	if err != nil || passed != 1 || strings.Contains(out.String(), "FuzzCrash") {
+		t.Errorf("%d passed, %v\n%s", passed, err, out.String())
 	}
 }
