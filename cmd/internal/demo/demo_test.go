@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 		os.Exit(2)
 	case "obeys":
 		wait()
+	case "loads": // as a program does before it handles signals
+		fmt.Fprintln(os.Stderr, "ready")
+		<-time.After(time.Hour)
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Fprintln(os.Stderr, "ready")
@@ -109,6 +112,7 @@ func TestStopSaysWhatDidNotEndWell(t *testing.T) {
 			}
 			p := play(t, role)
 			p.ready()
+			p.up = true
 			err := p.stop(patience)
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("stop: %v, want %q", err, want)
@@ -117,6 +121,28 @@ func TestStopSaysWhatDidNotEndWell(t *testing.T) {
 				t.Error("still runs")
 			}
 		})
+	}
+}
+
+// A Ctrl-C while everything starts is no fault.
+func TestSignalEndsWhatWasNotUpYet(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		for _, up := range []bool{false, true} {
+			p := play(t, "loads")
+			p.ready()
+			p.up = up
+			if err := p.stop(time.Minute); (err != nil) != up {
+				t.Errorf("up %v: %v", up, err)
+			}
+			p = play(t, "loads")
+			p.ready()
+			p.up = up
+			_ = p.cmd.Process.Signal(sig)
+			<-p.gone
+			if err := p.stop(time.Minute); (err != nil) != up {
+				t.Errorf("%v before, up %v: %v", sig, up, err)
+			}
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type process struct {
 	name string
 	log  string // file with what it wrote
 	cmd  *exec.Cmd
+	up   bool // it has said or answered something; before that a signal just ends it
 	gone chan struct{}
 	err  error // of its end, once gone is closed
 }
@@ -102,18 +103,22 @@ func (p *process) tail() string {
 const patience = 10 * time.Second
 
 // stop ends the process: SIGTERM, then SIGKILL to its whole group. It is an error
-// if it did not end by itself, with status 0, and with all that it had started.
+// if it did not end by itself, with status 0 (or of the signal, when it was not up
+// yet), and with all that it had started.
 func (p *process) stop(patience time.Duration) error {
 	var err error
 	select {
 	case <-p.gone: // and its log was shown then
+		if !p.up && interrupted(p.err) {
+			return nil // by a Ctrl-C that came before it had a group of its own
+		}
 		return fmt.Errorf("%s: had ended before: %s", p.name, ending(p.err))
 	default:
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails only if it is gone by now
 	select {
 	case <-p.gone:
-		if p.err != nil {
+		if p.err != nil && (p.up || !interrupted(p.err)) {
 			err = fmt.Errorf("%s: %s\n%s", p.name, ending(p.err), p.tail())
 		}
 	case <-time.After(patience):
@@ -128,6 +133,16 @@ func (p *process) stop(patience time.Duration) error {
 	}
 	<-p.gone
 	return err
+}
+
+// interrupted reports whether a request to end was what ended a process.
+func interrupted(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && (status.Signal() == syscall.SIGTERM || status.Signal() == syscall.SIGINT)
 }
 
 // group reports whether anything of the process's group runs.

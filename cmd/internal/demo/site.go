@@ -141,13 +141,14 @@ func (s *site) start(ctx context.Context, progress func(string, ...any), died co
 		s.processes = append(s.processes, p)
 		p.watch(ctx, died)
 	}
-	for _, l := range s.levels {
+	for i, l := range s.levels {
 		err := eventually(ctx, 10*time.Second, func(ctx context.Context) error {
 			return l.client.Get(ctx, api.PathVersion, nil, &api.Version{})
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.english, err)
 		}
+		s.processes[len(encoderNames)+i].up = true
 		progress("%s %s answers, SIP at %s", l.english, l.name, l.listen)
 	}
 	return nil
@@ -185,6 +186,7 @@ func (s *site) startEncoder(ctx context.Context, i int, died context.CancelCause
 	if err != nil {
 		return fmt.Errorf("encoder %d is not ready: %w\n%s", i+1, err, p.tail())
 	}
+	p.up = true
 	return nil
 }
 

@@ -65,7 +65,7 @@ func TestPlayersReadRecordedSegments(t *testing.T) {
 					t.Fatalf("%d segments, want at least 3", len(files))
 				}
 				checkSegments(t, files, codec, map[string]string{"pcma": "pcm_alaw", "aac": "aac"}[audio])
-				out := silent(t, "mpv", "--no-config", "--vo=null", "--ao=null", "--untimed", "--frames=50", "--msg-level=all=warn", files[0])
+				out := silent(t, "mpv", "--no-config", "--vo=null", "--ao=null", "--ao-null-untimed", "--untimed", "--frames=50", "--msg-level=all=warn", files[0])
 				if out != "" {
 					t.Errorf("mpv complains: %s", out)
 				}

@@ -110,6 +110,7 @@ func decode(t *testing.T, s *simulator, transport string, seconds int) (pictures
 // progress returns the last number of pictures in what ffmpeg's -progress wrote.
 func progress(t *testing.T, out string) (pictures int) {
 	t.Helper()
+	out = "\n" + out // it may be the first word
 	at := strings.LastIndex(out, "\nframe=")
 	if _, err := fmt.Sscanf(out[max(0, at):], "\nframe=%d", &pictures); err != nil {
 		t.Errorf("no number of pictures in %q: %v", out, err)
