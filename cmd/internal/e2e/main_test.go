@@ -3,12 +3,12 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"districtgateway/storage"
@@ -39,7 +39,7 @@ func inBin(run func() int) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Setenv(binEnv, dir); err != nil {
+	if err := errors.Join(build(dir), os.Setenv(binEnv, dir)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -62,25 +62,30 @@ func serveVolume() int {
 	return 0
 }
 
-// building keeps two tests from building at once.
-var building sync.Mutex
+// programs are what the tests start; see program.
+func programs() []string {
+	return []string{"gatewayd", "gatewayctl", "encodersim", "internal/demo"}
+}
 
-// program returns the path of a program of this project, which it builds if it
-// was not built yet.
+// build builds the programs into dir. It is done before any test begins: in a
+// network namespace nothing can be fetched, and a test is no time to compile.
+func build(dir string) error {
+	args := []string{"build", "-o", dir + "/"}
+	for _, p := range programs() {
+		args = append(args, "districtgateway/cmd/"+p)
+	}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// program returns the path of a program of this project.
 func program(t *testing.T, name string) string {
 	t.Helper()
-	building.Lock()
-	defer building.Unlock()
 	path := filepath.Join(os.Getenv(binEnv), name)
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	pkg := "districtgateway/cmd/" + name
-	if _, err := os.Stat("../../" + name); err != nil {
-		pkg = "districtgateway/cmd/internal/" + name
-	}
-	if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
-		t.Fatalf("go build %s: %v\n%s", pkg, err, out)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

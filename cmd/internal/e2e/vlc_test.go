@@ -3,10 +3,16 @@
 package e2e
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
+	"io"
 	"net"
+	"net/textproto"
 	"os"
+	"strconv"
 	"testing"
+	"time"
 
 	"districtgateway/media"
 	"districtgateway/media/rtsp"
@@ -24,7 +30,34 @@ func vlc(t *testing.T, file string) rtsp.Config {
 	}
 	p := start(t, args[0], args[1:]...)
 	p.listens(addr)
+	// It listens before it has found picture and sound in the file, and offers what it has found so far.
+	until(t, 30*time.Second, "VLC offers picture and sound", func() bool { return offered(addr) == 2 })
 	return rtsp.Config{URL: "rtsp://" + addr + "/main"}
+}
+
+// offered asks an RTSP server how many tracks it has.
+func offered(addr string) (tracks int) {
+	c, err := net.Dial("tcp4", addr)
+	if err != nil {
+		return 0
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second)) // fails only for a closed connection
+	fmt.Fprintf(c, "DESCRIBE rtsp://%s/main RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n", addr)
+	answer := textproto.NewReader(bufio.NewReader(c))
+	if _, err := answer.ReadLine(); err != nil {
+		return 0
+	}
+	head, err := answer.ReadMIMEHeader()
+	if err != nil {
+		return 0
+	}
+	length, _ := strconv.Atoi(head.Get("Content-Length"))
+	body := make([]byte, min(length, 1<<16))
+	if _, err := io.ReadFull(answer.R, body); err != nil {
+		return 0
+	}
+	return bytes.Count(body, []byte("\nm="))
 }
 
 // freeTCP returns an address of loopback that nobody listens on.
