@@ -34,6 +34,7 @@ type rtpClock struct {
 	told    Ticks  // time by timestamps, of steady running
 	passed  Ticks  // time by arrival, of the same
 	broken  bool   // the timestamps mean nothing: time is told by arrival
+	slow    bool   // media may come at any pace: nothing is judged by arrival
 	jumped  bool   // the next result follows a jump
 }
 
@@ -89,7 +90,7 @@ func (c *rtpClock) judge(step, passed Ticks) {
 		c.rebase(c.pts + max(passed, 1))
 		return
 	}
-	if step < 0 || passed > steady {
+	if step < 0 || passed > steady || c.slow {
 		return
 	}
 	c.told, c.passed = c.told+step, c.passed+passed

@@ -55,6 +55,7 @@ func (s *Stream) endBefore(f *flow, p *Packet, body []byte) {
 // beginUnit opens a unit with p, which is not in it yet.
 func (s *Stream) beginUnit(f *flow, p *Packet, now time.Time) {
 	arrived := s.clock.arrived(now)
+	f.clock.slow = s.cfg.Patient
 	pts, jumped := f.clock.at(p.Timestamp, arrived, max(s.clock.at(arrived), f.after))
 	f.open = openUnit{
 		Unit:   Unit{Flow: f.index, First: f.packets.next, PTS: pts, Wall: now.UnixNano(), low: p.Off},
@@ -94,7 +95,7 @@ func (s *Stream) endAfter(f *flow, p *Packet, body []byte) {
 	case o.bytes > s.ring.size/2 || uint64(o.packets) > uint64(len(f.packets.entries)/2):
 		o.Flags |= UnitDamaged
 		s.closeUnit(f, endedBySize)
-	case o.packets > 1 && o.last-o.timed > TicksPerSecond && !f.marks.constant:
+	case o.packets > 1 && o.last-o.timed > TicksPerSecond && !f.marks.constant && !s.cfg.Patient:
 		f.marks.constant, f.clock.broken = true, true
 	}
 }
@@ -176,8 +177,12 @@ func (s *Stream) CloseUnits() {
 }
 
 // expire ends what has been waited for long enough, and returns when there will
-// be something to expire next, or the zero time.
+// be something to expire next, or the zero time. A patient stream waits for what
+// comes slowly, since all of it comes.
 func (s *Stream) expire(now time.Time) (next time.Time) {
+	if s.cfg.Patient {
+		return time.Time{}
+	}
 	for i := range s.flows {
 		f := &s.flows[i]
 		if f.seq.count > 0 {

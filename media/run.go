@@ -48,6 +48,7 @@ type pace struct {
 	fresh    bool // a unit was completed since the last flush
 	picture  bool // one with a picture was
 	wantKey  bool // a consumer waits for a key frame that is not held
+	begun    bool // a sink was attached
 	ready    bool
 	flushed  time.Time   // last flush of all sinks
 	counted  time.Time   // last collection of the sinks' counters
@@ -68,7 +69,11 @@ func NewStream(cfg StreamConfig, open Opener) *Stream {
 	if cfg.MaxBackoff <= 0 {
 		cfg.MaxBackoff = defaultMaxBackoff
 	}
-	if cfg.SlowLimit <= 0 {
+	switch {
+	case cfg.SlowLimit > 0:
+	case cfg.Patient:
+		cfg.SlowLimit = patienceLimit
+	default:
 		cfg.SlowLimit = defaultSlowLimit
 	}
 	if cfg.Log == nil {
@@ -112,13 +117,13 @@ func (s *Stream) Run(ctx context.Context) error {
 	defer stop()
 	err := s.cycle(ctx)
 	s.finish(err)
-	if errors.Is(err, ErrEnded) {
+	if errors.Is(err, ErrEnded) || errors.Is(err, ErrStopped) {
 		return nil
 	}
 	return err
 }
 
-// cycle opens sources one after the other. It returns [ErrEnded] if ctx ended.
+// cycle opens sources one after the other. It returns [ErrStopped] if ctx ended.
 func (s *Stream) cycle(ctx context.Context) error {
 	backoff := firstBackoff
 	for ctx.Err() == nil {
@@ -142,7 +147,7 @@ func (s *Stream) cycle(ctx context.Context) error {
 		s.idle(ctx, backoff/2+rand.N(backoff/2+1))
 		backoff = min(2*backoff, s.cfg.MaxBackoff)
 	}
-	return ErrEnded
+	return ErrStopped
 }
 
 // session opens a source and runs it until it breaks or ctx ends.
@@ -163,21 +168,6 @@ func (s *Stream) session(ctx context.Context) error {
 		s.runOut(ctx)
 	}
 	return err
-}
-
-// runOut lets the sinks send what the source left behind, for as long as a slow
-// one may take.
-func (s *Stream) runOut(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.SlowLimit)
-	defer cancel()
-	for ctx.Err() == nil {
-		now := time.Now()
-		again := s.Flush(now)
-		if again.IsZero() {
-			return
-		}
-		s.wait(ctx.Done(), again.Sub(now))
-	}
 }
 
 // wait waits for done, for d, or until somebody wakes the owner.
@@ -223,6 +213,7 @@ func (s *Stream) pump(ctx context.Context, src Source) error {
 	asker, _ := src.(KeyAsker)
 	again := time.Time{}
 	for ctx.Err() == nil {
+		s.linger(ctx)
 		deadline := earlier(time.Now().Add(lookEvery), again)
 		if err := s.receive(src, deadline); err != nil {
 			return err
@@ -232,6 +223,9 @@ func (s *Stream) pump(ctx context.Context, src Source) error {
 		}
 		now := time.Now()
 		again = s.turn(now)
+		if s.alone() {
+			return ErrStopped
+		}
 		if s.pace.wantKey && asker != nil && now.Sub(s.pace.askedKey) >= askKeyEvery {
 			s.pace.askedKey = now
 			if err := asker.AskKey(); err != nil { // many cannot: they send one sooner or later

@@ -25,7 +25,7 @@ func (s *Stream) serve(now time.Time) {
 		if r.gone == nil {
 			st := seat{sink: r.sink, moved: now, again: now}
 			st.watched, _ = r.sink.(Progress)
-			s.seats = append(s.seats, st)
+			s.seats, s.pace.begun = append(s.seats, st), true
 			continue
 		}
 		s.seats = slices.DeleteFunc(s.seats, func(st seat) bool {

@@ -67,6 +67,7 @@ type shared struct {
 
 	woken  atomic.Bool   // somebody wants the sinks flushed
 	reopen atomic.Bool   // somebody wants another source
+	unless atomic.Bool   // the stream goes on for its sinks' sake only
 	done   chan struct{} // closed when the stream has ended and every sink is closed
 	kick   chan struct{} // wakes the owner where it waits for no source
 
@@ -218,6 +219,13 @@ var errReopen = errors.New("another source is wanted")
 // from has changed. Sinks stay, and see a discontinuity. Any goroutine.
 func (s *Stream) Reopen() {
 	s.shared.reopen.Store(true)
+	s.Wake()
+}
+
+// StopAlone makes the stream stop once it has no sink (any more): what it received
+// may still be read. Any goroutine.
+func (s *Stream) StopAlone() {
+	s.shared.unless.Store(true)
 	s.Wake()
 }
 

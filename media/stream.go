@@ -10,6 +10,7 @@ import (
 // Errors a stream ends or refuses with.
 var (
 	ErrEnded     = errors.New("stream ended")              // the source has no more to give (end of a recording)
+	ErrStopped   = errors.New("stream stopped")            // its owner was told to stop, maybe before the end of a recording
 	ErrNoTracks  = errors.New("no track can be carried")   // the source offers no coding this package knows
 	ErrSlow      = errors.New("consumer too slow")         // cut after StreamConfig.SlowLimit without progress
 	ErrNotHeld   = errors.New("unit is no longer in ring") // asked for a unit that was overwritten
@@ -53,7 +54,8 @@ type Sink interface {
 	// at the soonest, or the zero time. An error ends the sink: the owner calls Close with it.
 	Flush(s *Stream, now time.Time) (again time.Time, err error)
 	// Close releases the sink. Cause is nil when it was detached, ErrEnded when
-	// the stream finished, otherwise why it was cut. Called exactly once.
+	// the stream finished, ErrStopped when it was stopped, otherwise why it was
+	// cut. Called exactly once.
 	Close(cause error)
 }
 
@@ -65,7 +67,8 @@ type StreamConfig struct {
 	Reorder    int           // packets an RTP flow may be out of order by; 0: 64
 	MaxBackoff time.Duration // longest pause before a broken source is opened again; 0: 30 s
 	Once       bool          // do not reopen: the stream ends with its source (playback, streams from other domains)
-	SlowLimit  time.Duration // a sink that makes no progress for so long is cut; 0: 10 s
+	Patient    bool          // nothing is lost to slow sinks: the source waits for them (recordings; over TCP alone, where the far end waits too)
+	SlowLimit  time.Duration // a sink that makes no progress for so long is cut; 0: 10 s, if patient 1 h
 	Log        *slog.Logger  // nil: discard
 }
 

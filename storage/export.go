@@ -13,7 +13,7 @@ var ErrChanged = errors.New("the encoder changed its coding")
 // An ExportConfig configures an export.
 type ExportConfig struct {
 	Length    time.Duration // ends after so much of the stream; 0: goes on until the stream ends
-	FromStart bool          // begins with the oldest key picture the stream holds, and drops nothing (recordings)
+	FromStart bool          // begins with the oldest key picture the stream holds, and leaves out nothing (recordings)
 }
 
 // errComplete ends an export that has the length asked for.
@@ -22,7 +22,9 @@ var errComplete = errors.New("export complete")
 // An Export is the consumer of a stream that makes a fragmented MP4 of it for
 // somebody who watches or saves it: one fragment a picture, so that nothing waits.
 // It is a media.Sink, driven by the stream's owner; Copy runs on the reader's
-// goroutine. A reader that is too slow loses pictures, up to the next key picture.
+// goroutine. A reader that is too slow for a live stream loses pictures, up to the
+// next key picture; a recording waits for it (media.Needer), and breaks off with
+// media.ErrSlow where its stream cannot wait.
 type Export struct {
 	cfg    ExportConfig
 	cursor media.Cursor
@@ -60,6 +62,12 @@ func (e *Export) Flush(s *media.Stream, now time.Time) (time.Time, error) {
 		return now.Add(10 * time.Millisecond), nil
 	}
 	for {
+		if e.lapped(s) {
+			return time.Time{}, media.ErrSlow
+		}
+		if e.waits(s) {
+			return now.Add(fullPause), nil
+		}
 		n, ok := e.cursor.Next(s)
 		if !ok {
 			return time.Time{}, nil
@@ -80,6 +88,32 @@ func (e *Export) Flush(s *media.Stream, now time.Time) (time.Time, error) {
 			}
 		}
 	}
+}
+
+// fullPause is how soon an export looks again whether its reader took something.
+const fullPause = 20 * time.Millisecond
+
+// waits reports whether the reader of a recording has to take something first.
+func (e *Export) waits(s *media.Stream) bool {
+	enough := muchBytes
+	if s.Patient() {
+		enough = enoughBytes
+	}
+	return e.cfg.FromStart && e.out.holds(enough)
+}
+
+// lapped reports whether a recording lost something of what was to be saved.
+func (e *Export) lapped(s *media.Stream) bool {
+	n, ok := e.Needs(s)
+	return ok && !s.Held(s.Unit(n))
+}
+
+// Needs returns the oldest unit not taken; see media.Needer.
+func (e *Export) Needs(s *media.Stream) (uint64, bool) {
+	if !e.cfg.FromStart {
+		return 0, false
+	}
+	return e.cursor.Needs(s)
 }
 
 // settled reports whether the tracks that the file will have are known.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
@@ -259,6 +260,62 @@ func TestSaveThatFallsBehindBreaksOffRatherThanLose(t *testing.T) {
 	}
 }
 
+// A film is a recording of 64 MB that is there as fast as it is asked for.
+type film struct{ n int }
+
+func (f *film) Receive(s *media.Stream, _ time.Time) error {
+	if f.n == 128 {
+		return media.ErrEnded
+	}
+	b := mediatest.Lengths(mediatest.Picture(media.H264, f.n%10 == 0, 500000, byte(f.n))...)
+	at := media.Ticks(f.n * 3600)
+	f.n++
+	return s.PushFrame(media.Frame{Range: mediatest.Put(s, b), PTS: at, DTS: at, Key: f.n%10 == 1})
+}
+func (f *film) Wake()        {}
+func (f *film) Close() error { return nil }
+
+// A saved recording is as slow as its reader: nothing is lost, and no more than a
+// few pictures wait in memory.
+func TestSaveOfARecordingWaitsForItsReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &film{}
+		s := media.NewStream(media.StreamConfig{Once: true, Patient: true}, func(context.Context) (media.Opened, error) {
+			return media.Opened{Source: src, Carriage: media.CarriageFrames, Tracks: []media.Track{videoTrack(media.H264)}}, nil
+		})
+		x := &exportRig{t: t, e: NewExport(ExportConfig{FromStart: true})}
+		if err := s.Attach(x.e); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = s.Run(t.Context()) }()
+		w := &slowWriter{look: func() {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if held := len(x.e.out.bytes); held > enoughBytes+1<<20 {
+				t.Errorf("%d bytes wait in memory", held)
+			}
+		}}
+		if err := x.e.Copy(t.Context(), w, func() {}); err != nil {
+			t.Errorf("broke off: %v", err)
+		}
+		if got := x.parse(w.Bytes()).samples[1]; len(got) != 128 || w.writes < 10 {
+			t.Errorf("%d pictures of 128 in %d writes", len(got), w.writes)
+		}
+	})
+}
+
+type slowWriter struct {
+	bytes.Buffer
+	look   func()
+	writes int
+}
+
+func (w *slowWriter) Write(b []byte) (int, error) {
+	w.writes++
+	w.look()
+	return w.Buffer.Write(b)
+}
+
 func TestExportEndsAfterItsLength(t *testing.T) {
 	x := export(t, ExportConfig{Length: 2 * time.Second}, videoTrack(media.H264), g711)
 	for i := 0; i < 100 && !x.closed.done; i++ {
@@ -333,6 +390,7 @@ func TestCopyEndsWithItsReaderOrItsStream(t *testing.T) {
 		"the length asked for is full": {false, errComplete, false, nil},
 		"it was detached":              {false, nil, false, nil},
 		"the stream broke":             {true, broken, false, broken},
+		"a recording was stopped":      {true, media.ErrStopped, false, media.ErrStopped},
 		"the reader went":              {false, nil, true, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {

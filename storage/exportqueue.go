@@ -7,8 +7,14 @@ import (
 	"sync"
 )
 
-// exportBytes bounds what an export holds for its reader.
-const exportBytes = 32 << 20
+// exportBytes bounds what an export holds for its reader. An export of a recording
+// takes nothing more from its stream beyond enoughBytes; beyond muchBytes, if that
+// stream goes on all the same, as one that comes over UDP.
+const (
+	exportBytes = 32 << 20
+	muchBytes   = 24 << 20
+	enoughBytes = 4 << 20
+)
 
 // An exportQueue is the bytes of a file on their way from the stream's owner to
 // the reader.
@@ -25,6 +31,13 @@ func (q *exportQueue) head(b []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.bytes = append(q.bytes, b...)
+}
+
+// holds reports whether there are n bytes or more for the reader.
+func (q *exportQueue) holds(n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.bytes) >= n
 }
 
 // fragment appends what write appends, some size bytes. It reports false if there

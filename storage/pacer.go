@@ -46,8 +46,16 @@ func (p *pacer) due(h *played) (time.Time, bool) {
 		p.from, p.dts, p.lastIn = p.now, h.DTS, h.DTS
 	}
 	wait := float64((h.DTS - p.dts).Duration()) / (p.scale * p.speed)
-	return p.from.Add(time.Duration(wait) - p.ahead), true
+	due := p.from.Add(time.Duration(wait) - p.ahead)
+	if late := p.now.Sub(due); late > maxLate {
+		p.from, due = p.from.Add(late), p.now
+	}
+	return due, true
 }
+
+// maxLate is how far playing is allowed to catch up. Who made it wait longer, by
+// reading slowly, gets what follows at the same pace as before.
+const maxLate = time.Second
 
 // carried maps footage time to the time a sample carries.
 func (p *pacer) carried(t media.Ticks) media.Ticks {

@@ -100,6 +100,23 @@ func TestPlaybackIsPacedInRealTime(t *testing.T) {
 	}
 }
 
+// Who was kept waiting by its reader goes on at the same pace, without a rush to
+// make up for it.
+func TestPlaybackThatWaitedGoesOnAtItsPace(t *testing.T) {
+	r := newRig(t)
+	start := recordSeconds(t, r, 12)
+	synctest.Test(t, func(t *testing.T) {
+		v := watch(t, r, start, PlayerConfig{})
+		defer v.player.Close()
+		v.run(t, func() bool { return len(v.units) > 100 })
+		time.Sleep(time.Minute) // the stream does not ask
+		v.run(t, never)
+		if took := v.at[len(v.at)-1] - v.at[102]; took < 8*time.Second || took > 11*time.Second {
+			t.Errorf("what is left of 12 s was shown in %v", took)
+		}
+	})
+}
+
 func TestViewerPausesAndSeeks(t *testing.T) {
 	r := newRig(t)
 	start := recordSeconds(t, r, 12)

@@ -27,6 +27,7 @@ const (
 	keyOnlyScale = 4 // above this, only key frames are shown
 	prefetch     = 32
 	maxRelease   = 64 // samples pushed in one call, so that the owner's other work is not kept waiting
+	releasePart  = 8  // and no more than such a part of the ring, so that nobody is lapped at one stroke
 )
 
 // A Player plays footage into a stream as if it were a camera, paced in real time
@@ -221,7 +222,8 @@ func (p *Player) release(s *media.Stream, now time.Time) (time.Time, error) {
 		p.wanted, p.head, p.pace.restart = wanted, nil, true
 	}
 	p.pace.set(r, now)
-	for n := 0; n < maxRelease; n++ {
+	room := uint64(s.Ring().Size() / releasePart)
+	for n, began := 0, s.Ring().Head(); n < maxRelease && s.Ring().Head()-began < room; n++ {
 		if !p.fetch() {
 			return time.Time{}, nil
 		}

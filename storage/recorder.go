@@ -182,7 +182,7 @@ func (r *Recorder) Close(cause error) {
 	switch {
 	case r.disable.Load():
 		why = CauseDisabled
-	case cause != nil && !errors.Is(cause, media.ErrEnded):
+	case cause != nil && !errors.Is(cause, media.ErrEnded) && !errors.Is(cause, media.ErrStopped):
 		why = CauseEncoder
 	}
 	r.stop(why)

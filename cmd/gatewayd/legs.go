@@ -61,6 +61,7 @@ type leg struct {
 	mu     sync.Mutex
 	stream *media.Stream // receiver: what it receives, once open
 	name   domain.StreamID
+	ready  bool // receiver: it can be read
 	closed bool // by CloseLeg: its end is not told
 	begun  bool // start was closed
 
@@ -169,10 +170,17 @@ func mediaError(err error) error {
 	return err
 }
 
+// close ends the leg. A recording that came in by TCP is still read to its end by
+// whom reads it, however slowly.
 func (g *leg) close() {
 	g.mu.Lock()
 	g.closed = true
+	s, read := g.stream, g.ready
 	g.mu.Unlock()
+	if read && s.Patient() {
+		s.StopAlone()
+		return
+	}
 	g.cancel()
 }
 
@@ -260,11 +268,17 @@ func (l *legs) receive(ctx context.Context, g *leg, e domain.OpenReceiver) error
 	}
 	s := media.NewStream(media.StreamConfig{
 		Name: string(e.Stream.Channel), Memory: l.memory, RingBytes: l.ring, Once: true, Log: l.log,
+		Patient: e.Stream.Kind != domain.Live && e.Transport != domain.MediaUDP,
 	}, r.Open)
 	g.mu.Lock()
 	g.stream, g.name = s, e.Stream
 	g.mu.Unlock()
-	return l.runStream(ctx, s, func() { l.post(domain.ReceiverReady{Leg: g.id}) })
+	return l.runStream(ctx, s, func() {
+		g.mu.Lock()
+		g.ready = true
+		g.mu.Unlock()
+		l.post(domain.ReceiverReady{Leg: g.id})
+	})
 }
 
 // runStream runs a stream that belongs to one leg, and calls ready once it can

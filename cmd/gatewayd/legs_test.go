@@ -23,6 +23,8 @@ const camera1 = domain.Code("33010600001320000001")
 type studio struct {
 	encoder  *mediatest.Source
 	stream   *media.Stream
+	rtp      mediatest.Packetizer
+	shown    uint32 // pictures
 	released chan struct{}
 	err      error
 	volume   *storage.Volume // nil: nothing was recorded
@@ -124,10 +126,11 @@ func quiet(t *testing.T, b *box) {
 
 // pictures pushes a group of pictures.
 func (s *studio) pictures() {
-	p := mediatest.Packetizer{PayloadType: 96, SSRC: 1}
+	s.rtp.PayloadType, s.rtp.SSRC = 96, 1
 	for i := range 10 {
 		nals := append(mediatest.Parameters(media.H264), mediatest.Slice(media.H264, i == 0, 2000, byte(i)))
-		s.encoder.Push(0, p.Video(media.H264, uint32(i)*3600, nals...)...)
+		s.encoder.Push(0, s.rtp.Video(media.H264, s.shown*3600, nals...)...)
+		s.shown++
 	}
 }
 
@@ -135,10 +138,10 @@ func (s *studio) pictures() {
 // would agree on them.
 func connect(t *testing.T, from, to *box, open domain.OpenReceiver) (answer domain.Endpoint) {
 	t.Helper()
-	open.Leg, open.Stream = 1, domain.StreamID{Channel: camera1}
+	open.Leg, open.Stream.Channel = 1, camera1
 	to.legs.Do(open)
 	offer := next[domain.ReceiverOpened](t, to).Offer
-	from.legs.Do(domain.OpenSender{Leg: 2, Stream: open.Stream, Offer: offer, SSRC: 77})
+	from.legs.Do(domain.OpenSender{Leg: 2, Stream: domain.StreamID{Channel: camera1}, Offer: offer, SSRC: 77})
 	from.studio.pictures()
 	answer = next[domain.SenderOpened](t, from).Answer
 	to.legs.Do(domain.ConnectReceiver{Leg: 1, Answer: answer})
@@ -197,6 +200,37 @@ func TestSecondLevelReadsFromTheReceivingLeg(t *testing.T) {
 	top.legs.Do(domain.ConnectReceiver{Leg: 9, Answer: next[domain.SenderOpened](t, middle).Answer})
 	middle.legs.Do(domain.StartSender{Leg: 3})
 	next[domain.ReceiverReady](t, top)
+}
+
+// What was received of a recording is read to its end, though the exchange is over:
+// its reader may be slow.
+func TestRecordingIsReadAfterItsLegWasClosed(t *testing.T) {
+	from, to := newBox(t), newBox(t)
+	connect(t, from, to, domain.OpenReceiver{Transport: domain.MediaTCPPassive, Stream: domain.StreamID{Kind: domain.Download}})
+	s := to.legs.stream(1)
+	k := &mediatest.Sink{Oldest: true}
+	if err := s.Attach(k); err != nil {
+		t.Fatal(err)
+	}
+	to.legs.Do(domain.CloseLeg{Leg: 1})
+	for range 3 {
+		before, _ := k.Units()
+		from.studio.pictures()
+		await(t, "pictures after the leg was closed", func() bool { now, _ := k.Units(); return len(now) > len(before) })
+	}
+	s.Detach(k)
+	await(t, "the leg ends with its last reader", func() bool { return to.legs.stream(1) == nil })
+	quiet(t, to)
+}
+
+// await polls until done.
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(10 * time.Second); !done(); <-time.After(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
 }
 
 func TestLegThatCannotOpenTellsWhy(t *testing.T) {

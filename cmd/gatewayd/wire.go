@@ -238,7 +238,7 @@ func (o own) play(id domain.StreamID, speed int, opened func(*storage.Player)) (
 	})
 	return media.NewStream(media.StreamConfig{
 		Name: fmt.Sprintf("%s %s", id.Channel, id.Kind), Memory: mirror.New, RingBytes: int(o.cameras.file.Media.Ring),
-		Once: true, Log: o.cameras.log,
+		Once: true, Patient: true, Log: o.cameras.log,
 	}, opener), nil
 }
 

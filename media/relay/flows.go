@@ -98,6 +98,17 @@ func (l *lane) belongs(ssrc uint32) bool {
 	return true
 }
 
+// pause leaves out of all silence a time in which nobody listened: the stream
+// waited for its sinks.
+func (f *flows) pause(d time.Duration) {
+	if !f.begun.IsZero() {
+		f.begun = f.begun.Add(d)
+	}
+	if !f.last.IsZero() {
+		f.last = f.last.Add(d)
+	}
+}
+
 // alive returns an error once media has been away for too long. A pause ends where it
 // was, and the silence counts from then.
 func (f *flows) alive(now time.Time) error {

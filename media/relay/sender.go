@@ -188,6 +188,20 @@ func (s *Sender) Position() uint64 {
 	return s.cursor.Position()
 }
 
+// Needs returns the oldest unit not sent; see [media.Needer].
+func (s *Sender) Needs(st *media.Stream) (uint64, bool) {
+	if s.out.pending() {
+		return s.at, !s.cut
+	}
+	return s.cursor.Needs(st)
+}
+
+// Finish waits for the receiver to take what was sent; see [media.Finisher].
+func (s *Sender) Finish(now time.Time) bool {
+	t, ok := s.out.(*tcpOutput)
+	return !ok || t.finish(now)
+}
+
 // SinkStats returns the sender's counters; see [media.StatsSink].
 func (s *Sender) SinkStats() media.SinkStats {
 	st := s.stats

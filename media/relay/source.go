@@ -85,10 +85,11 @@ type tcpSource struct {
 	sock   *sock.TCP
 	from   netip.AddrPort
 	flows  *flows
-	at     uint64 // position in the ring of the next frame
-	begun  bool   // at is set
-	prefix int    // bytes of a frame's header; 0: not known yet
-	junk   int    // frames in a row that are no RTP
+	at     uint64    // position in the ring of the next frame
+	begun  bool      // at is set
+	prefix int       // bytes of a frame's header; 0: not known yet
+	junk   int       // frames in a row that are no RTP
+	left   time.Time // when Receive returned last
 }
 
 // maxJunk is how many frames in a row may be no RTP before framing counts as lost:
@@ -100,6 +101,10 @@ func (t *tcpSource) Receive(s *media.Stream, deadline time.Time) error {
 	if !t.begun {
 		t.at, t.begun = ring.Head(), true
 	}
+	if !t.left.IsZero() {
+		t.flows.pause(time.Since(t.left))
+	}
+	defer func() { t.left = time.Now() }()
 	n, err := t.sock.Receive(ring.Reserve(min(readBytes, ring.Size()/ringPart)), true, deadline)
 	if err == io.EOF && t.end.cfg.Finite && t.at == ring.Head() {
 		return media.ErrEnded

@@ -25,8 +25,24 @@ type tcpOutput struct {
 
 	heard time.Time // when what the receiver sends was last thrown away
 	deaf  bool      // it sends no more
+	last  goodbye
 	spare [2048]byte
 }
+
+// A goodbye is the end of a connection on which everything was written.
+type goodbye struct {
+	said   bool
+	unsent int       // bytes that the receiver has not acknowledged
+	since  time.Time // of that many
+}
+
+// How long the last bytes may take. A receiver of ours closes when it has passed on
+// everything, however long that takes; others wait for a word by SIP, which is
+// only said afterwards.
+const (
+	closeWithin = 10 * time.Second // from the last acknowledgement
+	stuckLimit  = time.Hour        // without an acknowledgement
+)
 
 func (o *tcpOutput) reset() {
 	o.vector.Reset()
@@ -85,6 +101,36 @@ func (o *tcpOutput) hear(now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// finish says that all was written, and reports whether the receiver has taken it.
+func (o *tcpOutput) finish(now time.Time) bool {
+	if o.pending() {
+		return false
+	}
+	g := &o.last
+	if !g.said {
+		g.said, g.since = true, now
+		if o.sock.CloseWrite() != nil {
+			return true
+		}
+	}
+	o.heard = time.Time{}
+	if o.hear(now) != nil {
+		return true
+	}
+	n, err := o.sock.Unsent()
+	if err != nil || n == 0 && o.deaf {
+		return true
+	}
+	if n != g.unsent {
+		g.unsent, g.since = n, now
+	}
+	limit := closeWithin
+	if n > 0 {
+		limit = stuckLimit
+	}
+	return now.Sub(g.since) >= limit
 }
 
 // progress returns how many packets were begun, and how many bytes are left of the

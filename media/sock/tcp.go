@@ -59,6 +59,37 @@ func (t *TCP) Receive(buf []byte, wait bool, deadline time.Time) (int, error) {
 	return t.n, nil
 }
 
+// SetReadBuffer bounds what the kernel keeps of what has arrived.
+func (t *TCP) SetReadBuffer(n int) error {
+	return t.control("read buffer", func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n) })
+}
+
+// CloseWrite tells the far end that no more is sent; what was, still is.
+func (t *TCP) CloseWrite() error {
+	return t.control("close for writing", func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
+}
+
+// Unsent returns how many bytes sent are not acknowledged by the far end yet.
+func (t *TCP) Unsent() (n int, err error) {
+	err = t.control("unsent bytes", func(fd int) (err error) {
+		n, err = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		return err
+	})
+	return n, err
+}
+
+// control makes a system call that is none of the media path's.
+func (t *TCP) control(what string, call func(fd int) error) error {
+	var failed error
+	if err := t.raw.Control(func(fd uintptr) { failed = call(int(fd)) }); err != nil {
+		return asClosed(err)
+	}
+	if failed != nil {
+		return fmt.Errorf("%s: %w", what, failed)
+	}
+	return nil
+}
+
 // Send writes v as far as the connection takes it without waiting; what remains
 // stays in v.
 func (t *TCP) Send(v *Vector) error {
