@@ -23,6 +23,31 @@ const (
 type diskStats struct {
 	fragments, bytes, syncs, failures, lapped atomic.Uint64
 	busySince                                 atomic.Int64 // Unix nanoseconds at which the present system call began; 0: none
+	badSince, lastBad                         atomic.Int64 // Unix nanoseconds of the first and the last failure since something was written; 0: none
+}
+
+// badMemory is how long a failure is held against a volume that nobody has used
+// since: then it is worth another try.
+const badMemory = 10 * time.Minute
+
+// bad notes a failure at now.
+func (s *diskStats) bad(now int64) {
+	if now-s.lastBad.Swap(now) > int64(badMemory) {
+		s.badSince.Store(0)
+	}
+	s.badSince.CompareAndSwap(0, now)
+}
+
+// failing returns since when nothing could be written; 0: it can, or nobody has
+// tried for long.
+func (s *diskStats) failing(now int64) int64 {
+	if at := s.busySince.Load(); at > 0 && now-at > int64(requestTimeout) {
+		return at
+	}
+	if now-s.lastBad.Load() > int64(badMemory) {
+		return 0
+	}
+	return s.badSince.Load()
 }
 
 // A disk is the one goroutine that writes footage to a volume. When the volume
@@ -123,6 +148,8 @@ func (d *disk) fail(rec *Recorder, gen uint32, err error) {
 	d.stats.failures.Add(1)
 	if errors.Is(err, media.ErrLapped) {
 		d.stats.lapped.Add(1)
+	} else {
+		d.stats.bad(time.Now().UnixNano())
 	}
 	d.quiet++
 	if now := time.Now(); now.Sub(d.logged) >= 10*time.Second {
@@ -224,6 +251,7 @@ func (d *disk) write(s *segmentFile, j *job) error {
 	s.seq++
 	s.tally.add(&h, off)
 	d.stats.fragments.Add(1)
+	d.stats.badSince.Store(0)
 	d.stats.bytes.Add(uint64(len(b)))
 	return nil
 }

@@ -193,7 +193,7 @@ func TestFailingDiskIsAHoleAndThenRecordingGoesOn(t *testing.T) {
 	f := r.feed(RecorderConfig{Channel: "cam"}, start, videoTrack(media.H264))
 	f.run(100, 25)
 	f.drain()
-	if st := r.vol.Stats(); st.Disk.Failures == 0 {
+	if st := r.vol.Stats(); st.Disk.Failures == 0 || r.vol.Failing() == 0 {
 		t.Fatal("nothing failed")
 	}
 	if err := os.Remove(blocked); err != nil {
@@ -205,6 +205,9 @@ func TestFailingDiskIsAHoleAndThenRecordingGoesOn(t *testing.T) {
 	recs, err := r.vol.Recordings(t.Context(), "cam", start, start.Add(time.Hour))
 	if err != nil || len(recs) != 1 || recs[0].End.Sub(start).Round(time.Second) != 8*time.Second {
 		t.Errorf("%+v, %v", recs, err)
+	}
+	if d := r.vol.Failing(); d != 0 {
+		t.Errorf("fails for %v", d)
 	}
 }
 

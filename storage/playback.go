@@ -25,13 +25,13 @@ type Sample struct {
 }
 
 // A Playback reads the footage of a channel in order of decoding time, over
-// segments and holes. Times count from the first sample read and leave holes out,
+// segments, volumes and holes. Times count from the first sample read and leave holes out,
 // but for one frame. It is used by one goroutine.
 type Playback struct {
-	vol     *Volume
+	vols    Volumes
 	channel string
 	to      int64
-	segs    []Segment
+	segs    []located
 	cur     *openedSegment
 	frag    fragmentRead
 	next    int         // sample of frag
@@ -59,16 +59,10 @@ type fragmentRead struct {
 	buf     []byte
 }
 
-// OpenPlayback opens the footage of channel in [from, to), beginning with the last
-// key frame at or before from. It reads with system calls, also from a segment
-// that is being written, up to what is durable. Without footage there the error is
-// [ErrNoRecording]. The caller closes it.
+// OpenPlayback opens the footage of channel in [from, to) on this volume alone; see
+// [Volumes.OpenPlayback].
 func (v *Volume) OpenPlayback(ctx context.Context, channel string, from, to time.Time) (*Playback, error) {
-	p := &Playback{vol: v, channel: channel, to: to.UnixNano()}
-	if err := p.seek(ctx, from.UnixNano()); err != nil {
-		return nil, fmt.Errorf("play %s: %w", channel, err)
-	}
-	return p, nil
+	return Volumes{v}.OpenPlayback(ctx, channel, from, to)
 }
 
 // Tracks returns the tracks of the sample that was read last (at first, of the
@@ -90,13 +84,9 @@ func (p *Playback) Close() error {
 }
 
 func (p *Playback) seek(ctx context.Context, from int64) error {
-	segs, err := p.vol.segments(ctx, p.channel, from, p.to)
+	segs, err := p.find(ctx, from)
 	if err != nil {
 		return err
-	}
-	segs = within(segs, from, p.to)
-	if len(segs) == 0 {
-		return ErrNoRecording
 	}
 	p.closeSegment()
 	p.segs, p.ended, p.jumped, p.skipKey = segs, 0, true, true
@@ -176,7 +166,7 @@ func (p *Playback) openNext() error {
 	for len(p.segs) > 0 {
 		row := p.segs[0]
 		p.segs = p.segs[1:]
-		cur, err := openSegment(filepath.Join(p.vol.cfg.Dir, row.Path()), row, &p.frag.buf)
+		cur, err := openSegment(filepath.Join(row.dir, row.Path()), row.Segment, &p.frag.buf)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrCorrupt) {
 			p.jumped, p.skipKey = true, true
 			continue

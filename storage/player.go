@@ -67,20 +67,10 @@ type played struct {
 	err    error
 }
 
-// Open returns an opener for the footage of channel in [from, to): what relays play
-// back recordings with. The opener finds nothing: [ErrNoRecording].
+// Open returns an opener for the footage of channel on this volume alone; see
+// [Volumes.Open].
 func (v *Volume) Open(channel string, from, to time.Time, cfg PlayerConfig) media.Opener {
-	return func(ctx context.Context) (media.Opened, error) {
-		pb, err := v.OpenPlayback(ctx, channel, from, to)
-		if err != nil {
-			return media.Opened{}, err
-		}
-		p := NewPlayer(pb, cfg)
-		if cfg.OnOpen != nil {
-			cfg.OnOpen(p)
-		}
-		return media.Opened{Source: p, Carriage: media.CarriageFrames, Tracks: pb.Tracks()}, nil
-	}
+	return Volumes{v}.Open(channel, from, to, cfg)
 }
 
 // NewPlayer makes a player, which owns pb from now on and reads ahead until it is

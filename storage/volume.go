@@ -274,6 +274,17 @@ func (v *Volume) Stats() VolumeStats {
 	return st
 }
 
+// Failing returns for how long nothing could be written, since the volume is full,
+// broken or does not answer; 0: it can. It is the word of those who record, and
+// forgotten 10 minutes after the last of them tried.
+func (v *Volume) Failing() time.Duration {
+	now := time.Now().UnixNano()
+	if at := v.stats.failing(now); at > 0 {
+		return max(1, time.Duration(now-at))
+	}
+	return 0
+}
+
 func (v *Volume) diskStats() DiskStats {
 	s := &v.stats
 	st := DiskStats{

@@ -174,6 +174,9 @@ func (cs *cameras) startMissing(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
+// placeEvery is how often a recorded camera is asked whether it is on the right volume.
+const placeEvery = 2 * time.Second
+
 // serve keeps one camera's main stream recorded.
 func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 	c := cs.camera(code)
@@ -188,7 +191,16 @@ func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 	defer release()
 	cs.update(code, func(sv *service) { sv.stream = s })
 	defer cs.update(code, func(sv *service) { sv.stream, sv.recorder = nil, nil })
-	r, err := cs.startRecording(ctx, &c)
+	for err == nil && ctx.Err() == nil {
+		err = cs.recordOn(ctx, &c, s)
+	}
+	return err
+}
+
+// recordOn has a stream recorded as long as it belongs on the volume it falls to
+// now. When that is gone, or another is right, it returns nil.
+func (cs *cameras) recordOn(ctx context.Context, c *camera, s *media.Stream) error {
+	r, err := cs.startRecording(ctx, c)
 	if err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
@@ -196,14 +208,20 @@ func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 	if err := s.Attach(watched); err != nil {
 		return err
 	}
-	cs.update(code, func(sv *service) { sv.recorder = r.sink })
-	select {
-	case err := <-watched.ended:
-		return fmt.Errorf("recording ended: %w", err)
-	case <-r.volume:
-		s.Detach(watched)
-		return errNoVolume
-	case <-ctx.Done():
+	cs.update(c.Code, func(sv *service) { sv.recorder = r.sink })
+	tick := time.NewTicker(placeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-watched.ended:
+			return fmt.Errorf("recording ended: %w", err)
+		case <-tick.C:
+			if !r.misplaced() {
+				continue
+			}
+		case <-r.volume:
+		case <-ctx.Done():
+		}
 		s.Detach(watched)
 		return nil
 	}
@@ -247,10 +265,12 @@ func (cs *cameras) answers(ctx context.Context, c camera) bool {
 	return true
 }
 
-// A recording is a recorder, and when the volume it records on is closed.
+// A recording is a recorder, when the volume it records on is closed, and whether it
+// belongs on another.
 type recording struct {
-	sink   media.Sink
-	volume <-chan struct{}
+	sink      media.Sink
+	volume    <-chan struct{}
+	misplaced func() bool
 }
 
 // startRecording makes a recorder, waiting until there is a volume to record on.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/exec"
 	"sync"
@@ -15,28 +14,18 @@ import (
 	"districtgateway/storage"
 )
 
-// TestMain is also the child process of a volume: the tests start their own binary.
-func TestMain(m *testing.M) {
-	if os.Getenv("GATEWAYD_TEST_VOLUME") != "" {
-		if err := serveVolume(slog.New(slog.DiscardHandler)); err != nil {
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
+// spawnTest starts the child process of a volume; see TestMain.
 func spawnTest(_ []string, files []*os.File) (func() error, func(), error) {
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env, cmd.ExtraFiles = append(os.Environ(), "GATEWAYD_TEST_VOLUME=1"), files
+	cmd := exec.Command(os.Args[0], volumeRole)
+	cmd.ExtraFiles = files
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
 	return cmd.Wait, func() { _ = cmd.Process.Kill() }, nil
 }
 
-// footage records some seconds of camera1 on a volume of its own.
-func footage(t *testing.T, length time.Duration) (*storage.Volume, domain.Range) {
+// filmed records some seconds of camera1 on a volume of its own.
+func filmed(t *testing.T, length time.Duration) (*storage.Volume, domain.Range) {
 	t.Helper()
 	v, err := storage.OpenVolume(t.Context(), storage.VolumeConfig{Dir: t.TempDir(), Owner: "box", Create: true, MinFree: 1,
 		Spawn: spawnTest})
@@ -114,7 +103,7 @@ func until(t *testing.T, what string, ok func() bool) {
 func playing(t *testing.T, length time.Duration, tr domain.MediaTransport) (from, to *box) {
 	t.Helper()
 	from, to = newBox(t), newBox(t)
-	v, in := footage(t, length)
+	v, in := filmed(t, length)
 	from.studio.volume = v
 	id := domain.StreamID{Channel: camera1, Kind: domain.Playback, Range: in}
 	to.legs.Do(domain.OpenReceiver{Leg: 1, Stream: id, Transport: tr})

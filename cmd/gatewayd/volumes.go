@@ -3,9 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"os"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
 	"districtgateway/hal/run"
+	"districtgateway/media"
 	"districtgateway/storage"
 )
 
@@ -44,6 +46,7 @@ type volumes struct {
 type openVolume struct {
 	*storage.Volume
 	ended chan struct{}
+	since time.Time // when it was opened
 }
 
 // newVolumes completes what the caller has set.
@@ -88,7 +91,7 @@ func (vs *volumes) keep(ctx context.Context, c config.Volume) error {
 	}
 	ended := make(chan struct{})
 	vs.mu.Lock()
-	vs.open[c.Path] = openVolume{v, ended}
+	vs.open[c.Path] = openVolume{v, ended, time.Now()}
 	delete(vs.errs, c.Path)
 	vs.mu.Unlock()
 	defer func() {
@@ -135,20 +138,65 @@ func (vs *volumes) all() []openVolume {
 	return list
 }
 
+// failingFor is how long a volume may fail to write before its channels are recorded
+// on others: a volume that is full makes room within seconds. settledFor is how long
+// one has to be open before channels of its own come back to it.
+const (
+	failingFor = 10 * time.Second
+	settledFor = 30 * time.Second
+)
+
+// ranked returns the configured volumes in the order in which a channel falls to
+// them (rendezvous hashing): the order of a channel's volumes depends on nothing
+// but their names, so that it comes back to its own and a volume more or less
+// moves no channels but those that fall to it.
+func ranked(configs []config.Volume, channel domain.Code) []config.Volume {
+	weight := func(c config.Volume) uint64 {
+		sum := sha256.Sum256([]byte(string(channel) + "@" + cmp.Or(c.ID, c.Path)))
+		return binary.BigEndian.Uint64(sum[:])
+	}
+	list := slices.Clone(configs)
+	slices.SortStableFunc(list, func(a, b config.Volume) int { return cmp.Compare(weight(b), weight(a)) })
+	return list
+}
+
+// place returns the path of the volume to record a channel on, which is recorded on
+// the one at from now, or on none; "": nowhere. It is the first of the channel's
+// order that works, if it need not be left at once one that has settled.
+func (vs *volumes) place(channel domain.Code, from string) string {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	now, there := vs.open[from]
+	works := there && now.Failing() < failingFor
+	atLeast := ""
+	for _, c := range ranked(vs.configs, channel) {
+		v, open := vs.open[c.Path]
+		settled := !works || c.Path == from || time.Since(v.since) >= settledFor
+		switch {
+		case !open:
+		case settled && v.Failing() < failingFor:
+			return c.Path
+		case atLeast == "" || c.Path == from:
+			atLeast = c.Path
+		}
+	}
+	return atLeast
+}
+
 // recorder makes a recorder for a camera, on the volume its code falls to.
 func (vs *volumes) recorder(c *camera) (recording, error) {
-	list := vs.all()
-	if len(list) == 0 {
+	path := vs.place(c.Code, "")
+	vs.mu.Lock()
+	v, open := vs.open[path]
+	vs.mu.Unlock()
+	if !open {
 		return recording{}, errNoVolume
 	}
-	h := fnv.New32a()
-	h.Write([]byte(c.Code))
-	v := list[h.Sum32()%uint32(len(list))]
 	r, err := storage.NewRecorder(v.Volume, storage.RecorderConfig{Channel: string(c.Code), Log: vs.log})
 	if err != nil {
 		return recording{}, err
 	}
-	return recording{r, v.ended}, nil
+	return recording{sink: r, volume: v.ended, misplaced: func() bool { return vs.place(c.Code, path) != path }}, nil
 }
 
 // recordings lists what all volumes hold of a channel, in order.
@@ -174,8 +222,30 @@ func (vs *volumes) gaps(ctx context.Context, channel domain.Code, in domain.Rang
 		list, err := v.Gaps(ctx, string(channel), in.From, in.To)
 		all, errs = append(all, list...), append(errs, err)
 	}
+	held, err := vs.recordings(ctx, channel, in)
+	for _, r := range held {
+		all = outside(all, r)
+	}
 	slices.SortFunc(all, func(a, b storage.Gap) int { return cmp.Compare(a.From, b.From) })
-	return all, errors.Join(errs...)
+	return slices.Compact(all), errors.Join(append(errs, err)...)
+}
+
+// outside returns what is left of holes that a recording fills in part.
+func outside(gaps []storage.Gap, r storage.Recording) (left []storage.Gap) {
+	from, to := r.Start.UnixNano(), r.End.UnixNano()
+	if !r.Complete { // it goes on
+		to = max(to, time.Now().UnixNano())
+	}
+	for _, g := range gaps {
+		before, after := g, g
+		before.To, after.From = min(g.To, from), max(g.From, to)
+		for _, part := range []storage.Gap{before, after} {
+			if part.From < part.To {
+				left = append(left, part)
+			}
+		}
+	}
+	return left
 }
 
 // findWithin bounds a query of the archive.
@@ -229,16 +299,16 @@ func recordKind(k storage.Kind) domain.RecordKind {
 	return domain.RecordScheduled
 }
 
-// holder returns the volume that holds footage of a channel in a range.
-func (vs *volumes) holder(ctx context.Context, channel domain.Code, in domain.Range) (*storage.Volume, error) {
-	for _, v := range vs.all() {
-		list, err := v.Recordings(ctx, string(channel), in.From, in.To)
-		if err != nil {
-			return nil, err
-		}
-		if len(list) > 0 {
-			return v.Volume, nil
-		}
+// play returns an opener for a channel's footage in a range, whichever volumes it
+// lies on.
+func (vs *volumes) play(ctx context.Context, channel domain.Code, in domain.Range, cfg storage.PlayerConfig) (media.Opener, error) {
+	list, err := vs.recordings(ctx, channel, in)
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s from %s: %w", channel, in.From.Format(time.RFC3339), cmp.Or(err, domain.ErrNoRecording))
 	}
-	return nil, fmt.Errorf("%s from %s: %w", channel, in.From.Format(time.RFC3339), domain.ErrNoRecording)
+	var vols storage.Volumes
+	for _, v := range vs.all() {
+		vols = append(vols, v.Volume)
+	}
+	return vols.Open(string(channel), in.From, in.To, cfg), nil
 }

@@ -229,13 +229,12 @@ func (o own) live(channel domain.Code, profile uint8) (*media.Stream, func(), er
 func (o own) play(id domain.StreamID, speed int, opened func(*storage.Player)) (*media.Stream, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), findWithin)
 	defer cancel()
-	v, err := o.volumes.holder(ctx, id.Channel, id.Range)
+	opener, err := o.volumes.play(ctx, id.Channel, id.Range, storage.PlayerConfig{
+		Speed: float64(max(1, speed)), OnOpen: opened,
+	})
 	if err != nil {
 		return nil, err
 	}
-	opener := v.Open(string(id.Channel), id.Range.From, id.Range.To, storage.PlayerConfig{
-		Speed: float64(max(1, speed)), OnOpen: opened,
-	})
 	return media.NewStream(media.StreamConfig{
 		Name: fmt.Sprintf("%s %s", id.Channel, id.Kind), Memory: mirror.New, RingBytes: int(o.cameras.file.Media.Ring),
 		Once: true, Patient: true, Log: o.cameras.log,
