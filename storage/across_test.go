@@ -10,8 +10,10 @@ import (
 )
 
 // recordOn records n seconds from start on r.
-func recordOn(r *rig, start time.Time, n int) {
-	f := r.feed(RecorderConfig{Channel: "cam", Segment: 4 * time.Second}, start, videoTrack(media.H264))
+func recordOn(r *rig, start time.Time, n int) { recordAs(r, "cam", start, n) }
+
+func recordAs(r *rig, channel string, start time.Time, n int) {
+	f := r.feed(RecorderConfig{Channel: channel, Segment: 4 * time.Second}, start, videoTrack(media.H264))
 	f.run(25*n, 25)
 	f.end()
 	r.settle()
@@ -35,7 +37,7 @@ func TestPlaybackGoesOverVolumes(t *testing.T) {
 		"one alone":           {9 * time.Second, 11 * time.Second, 50, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := vols.OpenPlayback(t.Context(), "cam", start.Add(tc.from), start.Add(tc.to))
+			p, err := vols.OpenPlayback(t.Context(), Always("cam"), start.Add(tc.from), start.Add(tc.to))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +47,7 @@ func TestPlaybackGoesOverVolumes(t *testing.T) {
 			}
 		})
 	}
-	p, err := vols.OpenPlayback(t.Context(), "cam", start, start.Add(time.Hour))
+	p, err := vols.OpenPlayback(t.Context(), Always("cam"), start, start.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +60,44 @@ func TestPlaybackGoesOverVolumes(t *testing.T) {
 		if off := time.Duration(s.Wall - start.Add(at).UnixNano()); err != nil || off > 0 || off < -time.Second {
 			t.Errorf("seek to %v: came %v beside it, %v", at, off, err)
 		}
+	}
+}
+
+// Footage from before a channel got its name is found, listed and played with the
+// rest, and nothing of who has its old name now.
+func TestFootageOfFormerNamesIsTheChannels(t *testing.T) {
+	a, b := newRig(t), newRig(t)
+	start := noon()
+	moved := start.Add(10 * time.Second)
+	recordAs(a, "old", start, 8)
+	recordAs(b, "new", start.Add(12*time.Second), 8)
+	recordAs(b, "old", start.Add(12*time.Second), 8) // another has the name now
+	vols := Volumes{a.vol, b.vol}
+	of := []Tenure{{Channel: "new"}, {Channel: "old", Until: start.Add(11 * time.Second), Left: moved}}
+	p, err := vols.OpenPlayback(t.Context(), of, start, start.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if samples, jumps := readAll(t, p); samples != 400 || jumps != 2 {
+		t.Errorf("%d samples, %d discontinuities", samples, jumps)
+	}
+	list, err := vols.Recordings(t.Context(), of, start, start.Add(time.Hour))
+	if err != nil || len(list) != 2 || !list[0].Start.Equal(start) {
+		t.Errorf("%+v, %v", list, err)
+	}
+	list, err = vols.Recordings(t.Context(), []Tenure{{Channel: "old", From: start.Add(11 * time.Second)}}, start, start.Add(time.Hour))
+	if err != nil || len(list) != 1 || list[0].Start.Before(moved) {
+		t.Errorf("under the old name %+v, %v", list, err)
+	}
+	gaps, err := vols.Gaps(t.Context(), of, start, start.Add(20*time.Second))
+	for _, g := range roundGaps(gaps) {
+		if g.From < start.Add(8*time.Second).UnixNano() || g.To > start.Add(12*time.Second).UnixNano() {
+			t.Errorf("hole %v", g)
+		}
+	}
+	if err != nil || len(gaps) == 0 {
+		t.Errorf("holes %v, %v", gaps, err)
 	}
 }
 
@@ -77,7 +117,7 @@ func TestPlaybackDoesNotPassOverAVolumeThatIsSilent(t *testing.T) {
 		"some may be missing": {6 * time.Second, 10 * time.Second, ErrVolumeStalled},
 		"the other has all":   {9 * time.Second, 15 * time.Second, nil},
 	} {
-		p, err := Volumes{a.vol, b.vol}.OpenPlayback(t.Context(), "cam", start.Add(tc.from), start.Add(tc.to))
+		p, err := Volumes{a.vol, b.vol}.OpenPlayback(t.Context(), Always("cam"), start.Add(tc.from), start.Add(tc.to))
 		if !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}

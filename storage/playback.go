@@ -29,7 +29,7 @@ type Sample struct {
 // but for one frame. It is used by one goroutine.
 type Playback struct {
 	vols    Volumes
-	channel string
+	of      []Tenure
 	to      int64
 	segs    []located
 	cur     *openedSegment
@@ -62,7 +62,7 @@ type fragmentRead struct {
 // OpenPlayback opens the footage of channel in [from, to) on this volume alone; see
 // [Volumes.OpenPlayback].
 func (v *Volume) OpenPlayback(ctx context.Context, channel string, from, to time.Time) (*Playback, error) {
-	return Volumes{v}.OpenPlayback(ctx, channel, from, to)
+	return Volumes{v}.OpenPlayback(ctx, Always(channel), from, to)
 }
 
 // Tracks returns the tracks of the sample that was read last (at first, of the
@@ -72,7 +72,7 @@ func (p *Playback) Tracks() []media.Track { return p.tracks }
 // Seek goes on from the last key frame at or before at.
 func (p *Playback) Seek(ctx context.Context, at time.Time) error {
 	if err := p.seek(ctx, at.UnixNano()); err != nil {
-		return fmt.Errorf("seek %s: %w", p.channel, err)
+		return fmt.Errorf("seek %s: %w", p.channel(), err)
 	}
 	return nil
 }
@@ -252,7 +252,7 @@ func (p *Playback) nextFragment() error {
 		err := p.readFragment()
 		switch {
 		case ioFailed(err):
-			return fmt.Errorf("play %s: %w", p.channel, err)
+			return fmt.Errorf("play %s: %w", p.channel(), err)
 		case err == nil:
 			if len(p.frag.samples) > 0 {
 				return nil

@@ -70,7 +70,7 @@ type played struct {
 // Open returns an opener for the footage of channel on this volume alone; see
 // [Volumes.Open].
 func (v *Volume) Open(channel string, from, to time.Time, cfg PlayerConfig) media.Opener {
-	return Volumes{v}.Open(channel, from, to, cfg)
+	return Volumes{v}.Open(Always(channel), from, to, cfg)
 }
 
 // NewPlayer makes a player, which owns pb from now on and reads ahead until it is

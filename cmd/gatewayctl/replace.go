@@ -15,7 +15,7 @@ func replaceVerb() *verb {
 		about: `After an encoder was exchanged: the channel keeps its code, its name and its
 footage, and is served by the encoder with the given hardware address or serial
 number from now on. If that encoder had been given a code of its own meanwhile,
-this code is free again.
+this code is given up, and what was recorded under it is the channel's, too.
 `,
 		example: "gatewayctl replace 33010600001320000001 02:00:00:00:00:07\n",
 		run: func(ctx context.Context, c *call) error {

@@ -100,7 +100,7 @@ func (cs *cameras) enter(e config.Encoder) error {
 	}
 	if known == nil {
 		c, err := cs.inv.add(camera{Code: domain.Code(e.ID), Name: e.Name, Identity: e.Identity,
-			Address: e.ONVIF, RTSP: e.RTSP, SubRTSP: e.SubRTSP})
+			Address: e.ONVIF, RTSP: e.RTSP, SubRTSP: e.SubRTSP, Since: time.Now()})
 		if err == nil {
 			cs.store.SaveEncoder(c.Code, *c)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -160,7 +161,8 @@ func (cs *cameras) settle(f *found) {
 		}
 		if c == nil {
 			var err error
-			if c, err = cs.inv.add(camera{Identity: identity, Name: f.Name, Maker: f.device.Manufacturer, Model: f.device.Model}); err != nil {
+			if c, err = cs.inv.add(camera{Identity: identity, Name: f.Name, Maker: f.device.Manufacturer, Model: f.device.Model,
+				Since: time.Now()}); err != nil {
 				f.verdict = err.Error()
 				return
 			}
@@ -177,7 +179,7 @@ func (cs *cameras) learn(c *camera, identity string, d onvif.Device) {
 	old := *c
 	c.Identity, c.Address, c.PTZ = identity, d.XAddr, d.PTZ
 	c.Maker, c.Model = d.Manufacturer, d.Model
-	if *c != old {
+	if !reflect.DeepEqual(*c, old) {
 		cs.store.SaveEncoder(c.Code, *c)
 		if old.Address != "" && old.Address != c.Address {
 			cs.log.Info("encoder moved", "channel", c.Code, "from", old.Address, "to", c.Address)

@@ -182,7 +182,7 @@ func (s *service) describe(e *api.Encoder) {
 func (cs *cameras) assign(lines []codeLine) error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	moved, err := cs.inv.assign(lines)
+	moved, err := cs.inv.assign(lines, time.Now())
 	for from, to := range moved {
 		cs.store.ForgetEncoder(from)
 		cs.reopen(to)
@@ -198,7 +198,7 @@ func (cs *cameras) replace(code domain.Code, identity string) error {
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	given, err := cs.inv.replace(code, identity)
+	given, err := cs.inv.replace(code, identity, time.Now())
 	if err != nil {
 		return err
 	}
@@ -209,6 +209,23 @@ func (cs *cameras) replace(code domain.Code, identity string) error {
 	cs.saveAll()
 	cs.lookAgain()
 	return nil
+}
+
+// footage returns what was recorded of a channel; see [inventory.footage].
+func (cs *cameras) footage(code domain.Code) []storage.Tenure {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.inv.footage(code)
+}
+
+// holders returns the channels that have footage under a code; without any, itself.
+func (cs *cameras) holders(code domain.Code) []domain.Code {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if all := cs.inv.holders(code); len(all) > 0 {
+		return all
+	}
+	return []domain.Code{code}
 }
 
 // reopen makes the streams of a channel come from the encoder that now has its

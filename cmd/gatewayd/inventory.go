@@ -8,8 +8,10 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"districtgateway/domain"
+	"districtgateway/storage"
 )
 
 // A camera is one channel of our own in the inventory: the code it was given, and
@@ -24,6 +26,21 @@ type camera struct {
 	RTSP     string // plain RTSP: the main stream
 	SubRTSP  string
 	PTZ      bool
+
+	Since  time.Time // when it was given Code; zero: from the beginning
+	Former []former  // codes under which there is footage of it, too
+}
+
+// A former is a code that a channel had, or its encoder before it came to the
+// channel.
+type former struct {
+	Code        domain.Code
+	Since, Left time.Time
+}
+
+// leave notes that c gives up its code at now.
+func (c *camera) leave(now time.Time) {
+	c.Former = append(c.Former, former{c.Code, c.Since, now})
 }
 
 // Errors of the inventory.
@@ -117,11 +134,12 @@ func hostOf(address string) string {
 // is the network identifier in the edition of 2022.
 const maxSerial = 999_999
 
-// free returns the first code of this domain, type 132, that is not in use.
+// free returns the first code of this domain, type 132, that is not in use and
+// has no footage of a channel that moved on.
 func (v *inventory) free() (domain.Code, error) {
 	for n := 1; n <= maxSerial; n++ {
 		c := domain.Code(fmt.Sprintf("%s%d0%06d", v.self[:10], domain.TypeNetworkCamera, n))
-		if _, used := v.cameras[c]; !used {
+		if _, used := v.cameras[c]; !used && len(v.holders(c)) == 0 {
 			return c, nil
 		}
 	}
@@ -148,8 +166,9 @@ func (v *inventory) add(c camera) (*camera, error) {
 }
 
 // replace puts another encoder behind a code, which keeps its name and footage.
-// If the other one has a code of its own already, that code is given up.
-func (v *inventory) replace(code domain.Code, identity string) (given domain.Code, err error) {
+// If the other one has a code of its own already, that code is given up, and what
+// was recorded under it is the channel's.
+func (v *inventory) replace(code domain.Code, identity string, now time.Time) (given domain.Code, err error) {
 	c := v.cameras[code]
 	if c == nil {
 		return "", fmt.Errorf("%s: %w", code, errNoCode)
@@ -157,6 +176,8 @@ func (v *inventory) replace(code domain.Code, identity string) (given domain.Cod
 	if other := v.find(identity, ""); other != nil && other != c {
 		delete(v.cameras, other.Code)
 		given = other.Code
+		other.leave(now)
+		c.Former = append(c.Former, other.Former...)
 		identity = other.Identity
 		c.Maker, c.Model, c.Address, c.PTZ = other.Maker, other.Model, other.Address, other.PTZ
 		c.RTSP, c.SubRTSP = other.RTSP, other.SubRTSP
@@ -165,6 +186,61 @@ func (v *inventory) replace(code domain.Code, identity string) (given domain.Cod
 	}
 	c.Identity = identity
 	return given, nil
+}
+
+// since returns when each channel that ever had a code was given it, in order.
+func (v *inventory) since(code domain.Code) []time.Time {
+	var all []time.Time
+	for _, c := range v.cameras {
+		if c.Code == code {
+			all = append(all, c.Since)
+		}
+		for _, f := range c.Former {
+			if f.Code == code {
+				all = append(all, f.Since)
+			}
+		}
+	}
+	slices.SortFunc(all, time.Time.Compare)
+	return all
+}
+
+// footage returns what was recorded of the channel with a code: its own code first.
+// What was recorded under a code belongs to who had it when it began; what is older
+// than anybody's, to the first.
+func (v *inventory) footage(code domain.Code) []storage.Tenure {
+	c := v.cameras[code]
+	if c == nil {
+		return storage.Always(string(code))
+	}
+	var all []storage.Tenure
+	for _, f := range append([]former{{Code: code, Since: c.Since}}, c.Former...) {
+		t := storage.Tenure{Channel: string(f.Code), From: f.Since, Left: f.Left}
+		holders := v.since(f.Code)
+		if !f.Since.After(holders[0]) {
+			t.From = time.Time{}
+		}
+		for _, at := range holders {
+			if at.After(f.Since) {
+				t.Until = at
+				break
+			}
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// holders returns the channels that have footage under a code: the one that has the
+// code, and those that had it.
+func (v *inventory) holders(code domain.Code) []domain.Code {
+	var all []domain.Code
+	for _, c := range v.list() {
+		if c.Code == code || slices.ContainsFunc(c.Former, func(f former) bool { return f.Code == code }) {
+			all = append(all, c.Code)
+		}
+	}
+	return all
 }
 
 // maxList bounds a code list: more channels than one box ever has.
@@ -255,11 +331,11 @@ func (at listColumns) line(row []string) (codeLine, error) {
 // assign gives the cameras of a list their codes: an encoder known under another
 // code moves, one not seen yet is entered and waits to be found. A code that is
 // held by a different encoder is an error, and that line is left out.
-func (v *inventory) assign(lines []codeLine) (moved map[domain.Code]domain.Code, err error) {
+func (v *inventory) assign(lines []codeLine, now time.Time) (moved map[domain.Code]domain.Code, err error) {
 	moved = map[domain.Code]domain.Code{}
 	var faults []error
 	for _, l := range lines {
-		from, err := v.assignOne(l)
+		from, err := v.assignOne(l, now)
 		if err != nil {
 			faults = append(faults, err)
 		} else if from != "" {
@@ -269,7 +345,7 @@ func (v *inventory) assign(lines []codeLine) (moved map[domain.Code]domain.Code,
 	return moved, errors.Join(faults...)
 }
 
-func (v *inventory) assignOne(l codeLine) (from domain.Code, err error) {
+func (v *inventory) assignOne(l codeLine, now time.Time) (from domain.Code, err error) {
 	known := v.find(l.Identity, l.Address)
 	if known == nil && strings.HasPrefix(l.Address, "rtsp://") {
 		i := slices.IndexFunc(v.list(), func(c *camera) bool { return c.RTSP == l.Address })
@@ -282,7 +358,7 @@ func (v *inventory) assignOne(l codeLine) (from domain.Code, err error) {
 	case holder != nil && holder != known:
 		return "", fmt.Errorf("%s: %w by %s", l.Code, errCodeUsed, holder.Identity)
 	case known == nil:
-		c := camera{Code: l.Code, Name: l.Name, Identity: l.Identity, Address: l.Address}
+		c := camera{Code: l.Code, Name: l.Name, Identity: l.Identity, Address: l.Address, Since: now}
 		if strings.HasPrefix(l.Address, "rtsp://") {
 			c.RTSP, c.Address = l.Address, ""
 		}
@@ -297,7 +373,8 @@ func (v *inventory) assignOne(l codeLine) (from domain.Code, err error) {
 	}
 	from = known.Code
 	delete(v.cameras, from)
-	known.Code = l.Code
+	known.leave(now)
+	known.Code, known.Since = l.Code, now
 	v.cameras[l.Code] = known
 	return from, nil
 }

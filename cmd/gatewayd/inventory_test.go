@@ -1,13 +1,16 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"districtgateway/domain"
+	"districtgateway/storage"
 )
 
 const self = domain.Code("33010600002000000001")
@@ -76,7 +79,7 @@ func TestEncoderEnteredByRTSPIsNotAdoptedAgain(t *testing.T) {
 
 func TestReplacementKeepsCodeAndName(t *testing.T) {
 	v := stock(t)
-	given, err := v.replace(channel("01"), "s-77")
+	given, err := v.replace(channel("01"), "s-77", at(1))
 	if err != nil || given != channel("02") {
 		t.Fatalf("gave up %q, %v", given, err)
 	}
@@ -87,7 +90,7 @@ func TestReplacementKeepsCodeAndName(t *testing.T) {
 	if v.find("mac:00:11:22:33:44:55", "") != nil {
 		t.Error("the broken encoder still has a code")
 	}
-	if _, err := v.replace(channel("99"), "x"); !errors.Is(err, errNoCode) {
+	if _, err := v.replace(channel("99"), "x", at(1)); !errors.Is(err, errNoCode) {
 		t.Errorf("unknown code: %v", err)
 	}
 }
@@ -140,7 +143,7 @@ func TestCodeListMovesKnownEncodersAndWaitsForOthers(t *testing.T) {
 		{Code: channel("51"), Name: "new", Identity: "aa:bb:cc:dd:ee:ff"},
 		{Code: channel("52"), Address: "rtsp://10.0.0.9/main"},
 		{Code: channel("02"), Identity: "aa:bb:cc:dd:ee:ff"},
-	})
+	}, at(1))
 	if d := cmp.Diff(map[domain.Code]domain.Code{channel("01"): channel("50")}, moved); d != "" {
 		t.Error(d)
 	}
@@ -158,6 +161,82 @@ func TestCodeListMovesKnownEncodersAndWaitsForOthers(t *testing.T) {
 	}
 }
 
+// at is an hour of a day.
+func at(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
+
+// What was recorded of an encoder is found under the code it has now, and under
+// that alone, however often it moved and whoever had the code before or after.
+func TestFootageFollowsItsEncoder(t *testing.T) {
+	const a, b = "00:11:22:33:44:55", "s-77"
+	v := stock(t) // a has 01, b has 02, from the beginning
+	move := func(hour int, code, identity string) {
+		if _, err := v.assign([]codeLine{{Code: channel(code), Identity: identity}}, at(hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(1, "50", a) // 01 is free
+	move(2, "01", b) // 02 is free
+	move(3, "02", a) // a leaves 50
+	move(4, "50", a) // and comes back to it
+	tenure := func(code string, from, until, left int) storage.Tenure {
+		hour := func(n int) (t time.Time) {
+			if n > 0 {
+				t = at(n)
+			}
+			return t
+		}
+		return storage.Tenure{Channel: string(channel(code)), From: hour(from), Until: hour(until), Left: hour(left)}
+	}
+	for code, want := range map[string][]storage.Tenure{
+		"50": {tenure("50", 4, 0, 0), tenure("01", 0, 2, 1), tenure("50", 0, 4, 3), tenure("02", 3, 0, 4)},
+		"01": {tenure("01", 2, 0, 0), tenure("02", 0, 3, 2)},
+		"77": {tenure("77", 0, 0, 0)}, // nobody's
+	} {
+		if d := cmp.Diff(want, v.footage(channel(code))); d != "" {
+			t.Errorf("%s: %s", code, d)
+		}
+	}
+	if d := cmp.Diff([]domain.Code{channel("01"), channel("50")}, v.holders(channel("02"))); d != "" {
+		t.Error(d)
+	}
+	if c, err := v.free(); c != channel("03") || err != nil {
+		t.Errorf("free is %s, which others have footage under (%v)", c, err)
+	}
+}
+
+// An encoder that takes the place of another brings what was recorded of it.
+func TestReplacementBringsItsFootage(t *testing.T) {
+	v := stock(t)
+	if _, err := v.replace(channel("01"), "s-77", at(5)); err != nil {
+		t.Fatal(err)
+	}
+	want := []storage.Tenure{{Channel: string(channel("01"))}, {Channel: string(channel("02")), Left: at(5)}}
+	if d := cmp.Diff(want, v.footage(channel("01"))); d != "" {
+		t.Error(d)
+	}
+}
+
+// The history of codes is kept with the encoder.
+func TestCodesOfAnEncoderSurviveARestart(t *testing.T) {
+	v := stock(t)
+	if _, err := v.assign([]codeLine{{Code: channel("50"), Identity: "s-77"}}, at(1)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(v.cameras[channel("50")])
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := newInventory(self)
+	again.cameras[channel("50")] = &camera{}
+	if err := json.Unmarshal(text, again.cameras[channel("50")]); err != nil {
+		t.Fatal(err)
+	}
+	again.cameras[channel("50")].Code = channel("50")
+	if d := cmp.Diff(v.footage(channel("50")), again.footage(channel("50"))); d != "" {
+		t.Error(d)
+	}
+}
+
 func FuzzReadCodes(f *testing.F) {
 	for _, tc := range listCases {
 		f.Add(tc.text)
@@ -165,7 +244,7 @@ func FuzzReadCodes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		lines, _ := readCodes(strings.NewReader(text))
 		v := newInventory(self)
-		_, _ = v.assign(lines)
+		_, _ = v.assign(lines, at(1))
 		if len(v.cameras) > len(lines) {
 			t.Errorf("%d cameras from %d lines", len(v.cameras), len(lines))
 		}

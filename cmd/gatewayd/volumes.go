@@ -33,6 +33,8 @@ type volumes struct {
 	owner   domain.Code
 	configs []config.Volume
 	post    func(domain.Event) bool
+	tenures func(domain.Code) []storage.Tenure // the names a channel was recorded under; nil: its code
+	holders func(domain.Code) []domain.Code    // the channels that a name's footage is of; nil: the one of that code
 	log     *slog.Logger
 
 	finds sync.WaitGroup
@@ -126,13 +128,13 @@ func serveVolume(log *slog.Logger) error {
 }
 
 // all returns the open volumes in the order of the configuration.
-func (vs *volumes) all() []openVolume {
+func (vs *volumes) all() storage.Volumes {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	var list []openVolume
+	var list storage.Volumes
 	for _, c := range vs.configs {
 		if v, ok := vs.open[c.Path]; ok {
-			list = append(list, v)
+			list = append(list, v.Volume)
 		}
 	}
 	return list
@@ -199,53 +201,23 @@ func (vs *volumes) recorder(c *camera) (recording, error) {
 	return recording{sink: r, volume: v.ended, misplaced: func() bool { return vs.place(c.Code, path) != path }}, nil
 }
 
+// footage returns what was recorded of a channel: under its code, and under those it
+// had before.
+func (vs *volumes) footage(channel domain.Code) []storage.Tenure {
+	if vs.tenures == nil {
+		return storage.Always(string(channel))
+	}
+	return vs.tenures(channel)
+}
+
 // recordings lists what all volumes hold of a channel, in order.
 func (vs *volumes) recordings(ctx context.Context, channel domain.Code, in domain.Range) ([]storage.Recording, error) {
-	var all []storage.Recording
-	var errs []error
-	for _, v := range vs.all() {
-		list, err := v.Recordings(ctx, string(channel), in.From, in.To)
-		all, errs = append(all, list...), append(errs, err)
-	}
-	slices.SortFunc(all, func(a, b storage.Recording) int { return a.Start.Compare(b.Start) })
-	return all, errors.Join(errs...)
+	return vs.all().Recordings(ctx, vs.footage(channel), in.From, in.To)
 }
 
 // gaps lists the holes in a channel's footage that no volume fills.
 func (vs *volumes) gaps(ctx context.Context, channel domain.Code, in domain.Range) ([]storage.Gap, error) {
-	var all []storage.Gap
-	var errs []error
-	for _, v := range vs.all() {
-		if !slices.Contains(v.Channels(), string(channel)) {
-			continue
-		}
-		list, err := v.Gaps(ctx, string(channel), in.From, in.To)
-		all, errs = append(all, list...), append(errs, err)
-	}
-	held, err := vs.recordings(ctx, channel, in)
-	for _, r := range held {
-		all = outside(all, r)
-	}
-	slices.SortFunc(all, func(a, b storage.Gap) int { return cmp.Compare(a.From, b.From) })
-	return slices.Compact(all), errors.Join(append(errs, err)...)
-}
-
-// outside returns what is left of holes that a recording fills in part.
-func outside(gaps []storage.Gap, r storage.Recording) (left []storage.Gap) {
-	from, to := r.Start.UnixNano(), r.End.UnixNano()
-	if !r.Complete { // it goes on
-		to = max(to, time.Now().UnixNano())
-	}
-	for _, g := range gaps {
-		before, after := g, g
-		before.To, after.From = min(g.To, from), max(g.From, to)
-		for _, part := range []storage.Gap{before, after} {
-			if part.From < part.To {
-				left = append(left, part)
-			}
-		}
-	}
-	return left
+	return vs.all().Gaps(ctx, vs.footage(channel), in.From, in.To)
 }
 
 // findWithin bounds a query of the archive.
@@ -280,13 +252,15 @@ func (vs *volumes) channels(code domain.Code) []domain.Code {
 	var all []domain.Code
 	for _, v := range vs.all() {
 		for _, name := range v.Channels() {
-			if c := domain.Code(name); !slices.Contains(all, c) {
-				all = append(all, c)
+			if vs.holders == nil {
+				all = append(all, domain.Code(name))
+				continue
 			}
+			all = append(all, vs.holders(domain.Code(name))...)
 		}
 	}
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
 func recordKind(k storage.Kind) domain.RecordKind {
@@ -306,9 +280,5 @@ func (vs *volumes) play(ctx context.Context, channel domain.Code, in domain.Rang
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%s from %s: %w", channel, in.From.Format(time.RFC3339), cmp.Or(err, domain.ErrNoRecording))
 	}
-	var vols storage.Volumes
-	for _, v := range vs.all() {
-		vols = append(vols, v.Volume)
-	}
-	return vols.Open(string(channel), in.From, in.To, cfg), nil
+	return vs.all().Open(vs.footage(channel), in.From, in.To, cfg), nil
 }

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
 	"districtgateway/media"
@@ -218,6 +220,13 @@ func TestFootageOfTwoVolumesIsPlayedAsOne(t *testing.T) {
 		if units[i].Wall <= units[i-1].Wall-int64(time.Second) {
 			t.Errorf("picture %d is from before the one before", i)
 		}
+	}
+	if d := cmp.Diff([]domain.Code{camera1}, s.vs.channels(s.vs.owner)); d != "" {
+		t.Error(d)
+	}
+	s.vs.holders = func(domain.Code) []domain.Code { return []domain.Code{channelNumber(9), channelNumber(5)} }
+	if d := cmp.Diff([]domain.Code{channelNumber(5), channelNumber(9)}, s.vs.channels(s.vs.owner)); d != "" {
+		t.Error(d)
 	}
 	gaps, err := s.vs.gaps(t.Context(), camera1, in)
 	if err != nil {

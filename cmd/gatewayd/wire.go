@@ -86,6 +86,7 @@ func (g *gateway) wireCameras(self domain.Code) {
 		cs.record = g.volumes.recorder
 	}
 	g.cameras = newCameras(cs)
+	g.volumes.tenures, g.volumes.holders = g.cameras.footage, g.cameras.holders
 }
 
 func (g *gateway) wireLegs() error {
