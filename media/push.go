@@ -26,6 +26,10 @@ func (s *Stream) PushRTP(flow int, g Range, now time.Time) error {
 	return nil
 }
 
+// CountStray counts a packet that its source did not take for the stream's: of
+// another sender or SSRC. Owner only.
+func (s *Stream) CountStray() { s.count.Stray++ }
+
 // admit decides whether the packet at g belongs to a flow.
 func (s *Stream) admit(flow int, g Range) (*flow, RTP, error) {
 	ring := s.Ring()

@@ -15,6 +15,8 @@ type flows struct {
 	lanes []lane // plain RTP: one for each track; program stream: one
 	byPT  [128]int8
 	plain bool // plain RTP rather than program stream
+	// strange is set while packets come from a host that the answer does not name.
+	strange bool
 
 	begun time.Time    // first Receive
 	last  time.Time    // last packet that counted
@@ -68,7 +70,8 @@ func (f *flows) push(s *media.Stream, g media.Range, now time.Time) bool {
 	} else if pt < PayloadPS {
 		return false // audio beside the program stream (quirk 49) is not carried
 	}
-	if !f.lanes[flow].belongs(binary.BigEndian.Uint32(p[8:])) {
+	if !f.lanes[flow].belongs(binary.BigEndian.Uint32(p[8:]), !f.strange) {
+		s.CountStray()
 		return false
 	}
 	f.last = now
@@ -79,14 +82,18 @@ func (f *flows) push(s *media.Stream, g media.Range, now time.Time) bool {
 // isRTP reports whether p can be an RTP packet (RFC 3550 §5.1).
 func isRTP(p []byte) bool { return len(p) >= 12 && p[0]>>6 == 2 }
 
-// belongs decides by SSRC whether a packet is the lane's.
-func (l *lane) belongs(ssrc uint32) bool {
+// belongs decides by SSRC whether a packet is the lane's. Another SSRC than the
+// announced one is never adopted from strangers.
+func (l *lane) belongs(ssrc uint32, adopt bool) bool {
 	if l.ssrc == 0 {
 		l.ssrc = ssrc
 	}
 	if ssrc == l.ssrc {
 		l.strays = 0
 		return true
+	}
+	if !adopt {
+		return false
 	}
 	if ssrc != l.first {
 		l.first, l.strays = ssrc, 0

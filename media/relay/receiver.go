@@ -25,8 +25,10 @@ type ReceiverConfig struct {
 
 // A Remote tells a receiver where its media comes from, as the answer says.
 type Remote struct {
-	Addr netip.AddrPort // where the sender listens (TCPActive); its source address otherwise, for information
-	SSRC uint32         // 0: not stated
+	// Addr is where the sender listens (TCPActive). Otherwise its host is what media
+	// is expected from: others have to show SSRC first.
+	Addr netip.AddrPort
+	SSRC uint32 // 0: not stated
 	// Tracks are set when plain RTP was agreed on instead of program stream: one per payload type.
 	Tracks []media.Track
 }
@@ -130,11 +132,11 @@ func (r *Receiver) Open(ctx context.Context) (media.Opened, error) {
 	if r.cfg.Transport == UDP {
 		src = &udpSource{end: r, sock: r.udp, flows: flows}
 	} else {
-		c, err := r.connect(ctx)
+		c, head, err := r.connect(ctx)
 		if err != nil {
 			return media.Opened{}, err
 		}
-		src = &tcpSource{end: r, sock: c, from: c.Remote(), flows: flows}
+		src = &tcpSource{end: r, sock: c, from: c.Remote(), flows: flows, head: head}
 	}
 	opened := media.Opened{
 		Source: src, Carriage: media.CarriagePS, Unpacker: ps.NewUnpacker(), Ordered: r.cfg.Transport != UDP,
@@ -149,17 +151,16 @@ func (r *Receiver) Open(ctx context.Context) (media.Opened, error) {
 // slowly: enough for 8 MB/s over 30 ms.
 const finiteBuffer = 256 << 10
 
-// connect makes the TCP connection: by waiting for it, or by calling out.
-func (r *Receiver) connect(ctx context.Context) (*sock.TCP, error) {
-	var c *sock.TCP
-	var err error
+// connect makes the TCP connection: by waiting for it, or by calling out. Head is
+// what was read from it already.
+func (r *Receiver) connect(ctx context.Context) (c *sock.TCP, head []byte, err error) {
 	if r.cfg.Transport == TCPActive {
 		c, err = dial(ctx, r.remote.Addr)
 	} else {
-		c, err = accept(ctx, r.tcp)
+		c, head, err = r.admit(ctx)
 	}
 	if err == nil && r.cfg.Finite {
 		_ = c.SetReadBuffer(finiteBuffer) // a wish
 	}
-	return c, err
+	return c, head, err
 }

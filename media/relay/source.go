@@ -32,7 +32,8 @@ const (
 
 // A udpSource receives RTP datagrams. It keeps to the sender that the first of
 // them came from until that falls silent: the sender of the port's last session
-// may still pour.
+// may still pour. Who does not send from where the answer says must have the agreed
+// SSRC.
 type udpSource struct {
 	end   *Receiver
 	sock  *sock.UDP
@@ -68,8 +69,10 @@ func (u *udpSource) push(s *media.Stream, g media.Range, now time.Time) {
 	from := u.sock.From()
 	if from != u.from && u.from.IsValid() && now.Sub(u.flows.last) < fromSilence &&
 		!(u.flows.plain && from.Addr() == u.from.Addr()) { // plain RTP may have a socket for each track
+		s.CountStray()
 		return
 	}
+	u.flows.strange = !u.end.remote.from(from)
 	if u.flows.push(s, g, now) {
 		u.from = from
 	}
@@ -87,6 +90,7 @@ type tcpSource struct {
 	flows  *flows
 	at     uint64    // position in the ring of the next frame
 	begun  bool      // at is set
+	head   []byte    // what was read before there was a ring
 	prefix int       // bytes of a frame's header; 0: not known yet
 	junk   int       // frames in a row that are no RTP
 	left   time.Time // when Receive returned last
@@ -100,6 +104,8 @@ func (t *tcpSource) Receive(s *media.Stream, deadline time.Time) error {
 	ring := s.Ring()
 	if !t.begun {
 		t.at, t.begun = ring.Head(), true
+		copy(ring.Reserve(len(t.head)), t.head)
+		ring.Commit(len(t.head))
 	}
 	if !t.left.IsZero() {
 		t.flows.pause(time.Since(t.left))
