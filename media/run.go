@@ -205,7 +205,7 @@ func (s *Stream) Adopt(o Opened, now time.Time) {
 	for i := range s.flows {
 		s.flows[i].reset(s.reorder(), int(s.flows[i].clock.rate))
 	}
-	s.shared.setTracks(s.form.tracks, s.form.carriage)
+	s.shared.setTracks(s.form.tracks, &s.form)
 }
 
 // pump receives until the source breaks or ctx ends.

@@ -17,6 +17,7 @@ type StreamState struct {
 	Err       error     // why the last source broke or could not be opened; nil once one delivers
 	Tracks    []Track   // read only
 	Carriage  Carriage
+	Ordered   bool // it comes by a transport that keeps packets in order (TCP)
 }
 
 // StreamStats are a stream's counters since it began.
@@ -91,11 +92,11 @@ func (h *shared) prepare() {
 	h.ready, h.done, h.kick = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
 }
 
-// setTracks publishes the tracks.
-func (h *shared) setTracks(tracks []Track, c Carriage) {
+// setTracks publishes the tracks, and how they come.
+func (h *shared) setTracks(tracks []Track, form *layout) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.state.Tracks, h.state.Carriage = tracks, c
+	h.state.Tracks, h.state.Carriage, h.state.Ordered = tracks, form.carriage, form.ordered
 }
 
 // setSource makes src, or none, the one that Wake wakes.

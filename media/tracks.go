@@ -105,7 +105,7 @@ func (s *Stream) publishTracks(tracks []Track) {
 			break
 		}
 	}
-	s.shared.setTracks(tracks, s.form.carriage)
+	s.shared.setTracks(tracks, &s.form)
 }
 
 // forgetUnits makes every unit before now unavailable: it cannot be unpacked any

@@ -60,7 +60,7 @@ var answers = map[string]any{
 	},
 	"GET " + api.PathEncoders: encoders,
 	"GET " + api.PathStreams: []api.Stream{
-		{Channel: channel1, Profile: "main", Connected: true, Users: 2, Packets: 708, Bytes: 803_000, Units: 300, Tracks: []string{"H.264 640x360", "G.711A 8000 Hz"}},
+		{Channel: channel1, Profile: "main", Connected: true, Transport: "udp", Users: 2, Packets: 708, Bytes: 803_000, Units: 300, Tracks: []string{"H.264 640x360", "G.711A 8000 Hz"}},
 		{Channel: channel2, Profile: "live", Lost: 3, Damaged: 1, Problem: "connection refused"},
 	},
 	"GET " + api.PathSessions: []api.Session{{Channel: channel1, Kind: "live", Peer: level2, Role: "upper", State: "sending", Since: noon.Add(-75 * time.Second),

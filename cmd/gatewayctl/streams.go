@@ -21,7 +21,7 @@ many use each, and what was received, lost and damaged since it began.
 
 func streamTable(_ *call, all []api.Stream) *table.Table {
 	t := &table.Table{
-		Head: []string{"CHANNEL", "PROFILE", "STATE", "USERS", "PACKETS", "BYTES", "LOST", "DAMAGED", "UNITS", "TRACKS", "PROBLEM"},
+		Head: []string{"CHANNEL", "PROFILE", "STATE", "BY", "USERS", "PACKETS", "BYTES", "LOST", "DAMAGED", "UNITS", "TRACKS", "PROBLEM"},
 		None: "no streams",
 	}
 	for _, s := range all {
@@ -29,7 +29,7 @@ func streamTable(_ *call, all []api.Stream) *table.Table {
 		if s.Connected {
 			state = "running"
 		}
-		t.Add(s.Channel, or(s.Profile), state, fmt.Sprint(s.Users), fmt.Sprint(s.Packets), size(int64(s.Bytes)), fmt.Sprint(s.Lost),
+		t.Add(s.Channel, or(s.Profile), state, or(s.Transport), fmt.Sprint(s.Users), fmt.Sprint(s.Packets), size(int64(s.Bytes)), fmt.Sprint(s.Lost),
 			fmt.Sprint(s.Damaged), fmt.Sprint(s.Units), or(strings.Join(s.Tracks, ", ")), s.Problem)
 	}
 	return t

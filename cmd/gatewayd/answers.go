@@ -140,10 +140,21 @@ func streamOf(st media.StreamState, n media.StreamStats) api.Stream {
 		Connected: st.Connected, Packets: n.Packets, Bytes: n.Bytes, Lost: n.Lost, Damaged: n.Damaged, Units: n.Units,
 		Users: len(n.Sinks), Tracks: trackNames(st.Tracks),
 	}
+	if st.Connected {
+		s.Transport = transportOf(st)
+	}
 	if st.Err != nil {
 		s.Problem = st.Err.Error()
 	}
 	return s
+}
+
+// transportOf names what media comes by.
+func transportOf(st media.StreamState) string {
+	if st.Ordered {
+		return "tcp"
+	}
+	return "udp"
 }
 
 func trackNames(tracks []media.Track) []string {

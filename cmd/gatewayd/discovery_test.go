@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
@@ -53,5 +54,36 @@ func TestEncoderThatDeliversIsNotAskedAgain(t *testing.T) {
 			t.Errorf("%s: not asked", name)
 		}
 		answer, cs.services[c.Code], cs.inv.cameras[c.Code], c.Address = keep, services, cameras, address
+	}
+}
+
+// An operator who set udp = true sees when TCP runs instead.
+func TestEncoderTellsThatItCameByTCP(t *testing.T) {
+	for name, tc := range map[string]struct {
+		set, ordered bool
+		problem      string
+	}{
+		"by UDP as set":       {true, false, ""},
+		"by TCP all the same": {true, true, byTCP},
+		"by TCP as always":    {false, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cs := newCameras(&cameras{self: self, file: config.File{Encoders: []config.Encoder{{ID: string(channel("01")), UDP: tc.set}}}})
+			if _, err := cs.inv.add(camera{Code: channel("01")}); err != nil {
+				t.Fatal(err)
+			}
+			src := mediatest.NewSource(media.Opened{Ordered: tc.ordered, Tracks: []media.Track{mediatest.VideoTrack(media.H264)}})
+			s := media.NewStream(media.StreamConfig{RingBytes: 1 << 16}, src.Open)
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = s.Run(ctx) })
+			defer wg.Wait()
+			defer cancel()
+			await(t, "connected", func() bool { return s.State().Connected })
+			cs.services[channel("01")] = &service{stream: s}
+			if got := cs.list()[0].Problem; got != tc.problem {
+				t.Errorf("problem %q, want %q", got, tc.problem)
+			}
+		})
 	}
 }

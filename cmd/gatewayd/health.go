@@ -147,10 +147,25 @@ func (cs *cameras) list() []api.Encoder {
 			Model: strings.TrimSpace(c.Maker + " " + c.Model)}
 		if s := cs.services[c.Code]; s != nil {
 			s.describe(&e)
+			if set := cs.settings(*c); set != nil && set.UDP && s.byTCP() {
+				e.Problem = byTCP
+			}
 		}
 		list = append(list, e)
 	}
 	return list
+}
+
+// byTCP is what is wrong with an encoder that is to send by UDP and does not.
+const byTCP = "by TCP, though udp = true: nothing came by UDP, or it was refused"
+
+// byTCP reports whether a camera's stream comes by TCP. The caller holds cameras.mu.
+func (s *service) byTCP() bool {
+	if s.stream == nil {
+		return false
+	}
+	st := s.stream.State()
+	return st.Connected && st.Ordered
 }
 
 // describe tells how one camera in service is. The caller holds cameras.mu.

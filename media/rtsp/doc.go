@@ -9,6 +9,7 @@
 package rtsp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 var (
 	ErrUnauthorized = errors.New("user or password refused")
 	ErrSilent       = errors.New("encoder sends nothing")
+	errSilentUDP    = errors.New("nothing came by UDP")
 )
 
 // A Config says what to take from where.
@@ -47,13 +49,13 @@ const (
 
 // Open connects, asks for the stream's description, sets up one video and one
 // audio track of those this gateway can carry, and starts them. A transport that
-// the encoder does not know (461) is exchanged for the other. It is the body of a
-// [media.Opener].
+// the encoder does not know (461) is exchanged for the other, and UDP for TCP if
+// nothing comes by it within 3 s. It is the body of a [media.Opener].
 func Open(ctx context.Context, cfg Config) (media.Opened, error) {
 	cfg = withDefaults(cfg)
 	opened, err := open(ctx, cfg)
-	if errors.Is(err, errTransport) {
-		cfg.Log.Info("encoder refused the transport, trying the other", "udp", cfg.UDP)
+	if errors.Is(err, errTransport) || errors.Is(err, errSilentUDP) {
+		cfg.Log.Warn("trying the other transport", "url", cfg.URL, "udp", !cfg.UDP, "err", err)
 		cfg.UDP = !cfg.UDP
 		opened, err = open(ctx, cfg)
 	}
@@ -99,6 +101,10 @@ func open(ctx context.Context, cfg Config) (media.Opened, error) {
 	if err != nil {
 		s.close()
 		return media.Opened{}, err
+	}
+	if u, ok := src.(*udpSource); ok && !u.arrives(ctx) {
+		u.Close()
+		return media.Opened{}, cmp.Or(ctx.Err(), errSilentUDP)
 	}
 	return media.Opened{Source: src, Carriage: media.CarriageRTP, Tracks: s.tracks, Ordered: !cfg.UDP}, nil
 }

@@ -2,10 +2,12 @@ package rtsp
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -30,6 +32,8 @@ type fake struct {
 	// the usual answer. Called on the encoder's goroutine.
 	script func(req *base.Request) (text string, ok bool)
 	seen   map[base.Method]int
+	mute   bool   // it plays, but no datagram arrives
+	port   uint16 // UDP: where the first track is wanted
 }
 
 const (
@@ -37,7 +41,7 @@ const (
 	answer  = "RTSP/1.0 200 OK\r\nCSeq: {seq}\r\n"
 )
 
-// newFake starts an encoder for one connection.
+// newFake starts an encoder for one connection after the other.
 func newFake(t *testing.T, script func(f *fake, req *base.Request) (string, bool)) *fake {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -48,13 +52,16 @@ func newFake(t *testing.T, script func(f *fake, req *base.Request) (string, bool
 	f.script = func(req *base.Request) (string, bool) { return script(f, req) }
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		c, err := l.Accept()
-		if err != nil {
-			return
+		defer close(f.heard)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			f.conn = c
+			f.serve(bufio.NewReader(c))
+			c.Close()
 		}
-		defer c.Close()
-		f.conn = c
-		f.serve(bufio.NewReader(c))
 	})
 	t.Cleanup(func() {
 		l.Close()
@@ -79,7 +86,6 @@ func usual(req *base.Request) string {
 // serve answers requests until the connection ends. What the gateway says besides
 // is handed to the test as a request with the method of its first word.
 func (f *fake) serve(in *bufio.Reader) {
-	defer close(f.heard)
 	for {
 		first, err := in.Peek(4)
 		if err != nil {
@@ -112,8 +118,25 @@ func (f *fake) answer(in *bufio.Reader) error {
 	}
 	f.seen[req.Method]++
 	f.heard <- req
+	if _, port, udp := strings.Cut(strings.Join(req.Header["Transport"], ""), "client_port="); udp && f.port == 0 {
+		_, _ = fmt.Sscanf(port, "%d", &f.port)
+	}
+	if req.Method == base.Play && f.port != 0 && !f.mute {
+		f.datagram()
+	}
 	_, err := io.WriteString(f.conn, strings.ReplaceAll(text, "{seq}", req.Header["CSeq"][0]))
 	return err
+}
+
+// datagram sends the first datagram of the first track.
+func (f *fake) datagram() {
+	c, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", f.port))
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	defer c.Close()
+	_, _ = c.Write((&mediatest.Packetizer{PayloadType: 96, SSRC: 1}).Packet(0, true, []byte{9, 0x10}))
 }
 
 // await returns the next request of a method.
@@ -321,6 +344,80 @@ func TestChannelsAreThoseTheEncoderNames(t *testing.T) {
 				<-time.After(time.Millisecond)
 			}
 		})
+	}
+}
+
+// An encoder that plays by UDP through a firewall that lets nothing pass is taken by
+// TCP after a few seconds, and its UDP session is ended.
+func TestSilenceByUDPFallsBackToTCP(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, func(f *fake, req *base.Request) (string, bool) {
+		if req.Method == base.Play && f.seen[base.Play] == 1 {
+			return usual(req) + keyPicture(0, 9000) + keyPicture(0, 18000), true
+		}
+		return "", false
+	})
+	f.mute = true
+	var text bytes.Buffer
+	cfg := config(f.url)
+	cfg.UDP, cfg.Log = true, slog.New(slog.NewTextHandler(&text, nil))
+	s := media.NewStream(media.StreamConfig{Once: true}, func(ctx context.Context) (media.Opened, error) { return Open(ctx, cfg) })
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	if tr := f.await(base.Setup).Header["Transport"]; len(tr) != 1 || !strings.Contains(tr[0], "client_port") {
+		t.Errorf("asks for %s first", tr)
+	}
+	f.await(base.Play)
+	f.await(base.Teardown)
+	if tr := f.await(base.Setup).Header["Transport"]; len(tr) != 1 || !strings.Contains(tr[0], "interleaved") {
+		t.Errorf("asks for %s then", tr)
+	}
+	if err := s.WaitReady(ctx); err != nil {
+		t.Error(err)
+	}
+	if !s.State().Ordered {
+		t.Error("the state does not tell that TCP runs")
+	}
+	cancel()
+	<-done
+	if n := strings.Count(text.String(), errSilentUDP.Error()); n != 1 {
+		t.Errorf("logged %d times: %s", n, &text)
+	}
+}
+
+// Datagrams of others do not pass for the encoder's.
+func TestStrangersDatagramIsNoArrival(t *testing.T) {
+	t.Parallel()
+	ports, err := openPorts(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ports.close()
+	ports.host = netip.MustParseAddr("127.0.0.1")
+	u := &udpSource{link: &link{session: &session{ports: []udpPorts{ports}}}}
+	send := func(from string) {
+		c, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.ParseIP(from)}, net.UDPAddrFromAddrPort(ports.rtp.Local()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = c.Write([]byte(from))
+	}
+	send("127.0.0.2")
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if u.arrives(ctx) {
+		t.Error("a stranger's datagram was taken for the encoder's")
+	}
+	send("127.0.0.2")
+	send("127.0.0.1")
+	if !u.arrives(t.Context()) {
+		t.Error("the encoder's datagram was not seen")
+	}
+	var b [20]byte
+	if n, err := ports.rtp.Receive(b[:], true, time.Now().Add(time.Second)); err != nil || string(b[:n]) != "127.0.0.1" {
+		t.Errorf("then came %q, %v: it was to stay", b[:n], err)
 	}
 }
 

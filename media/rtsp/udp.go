@@ -1,6 +1,7 @@
 package rtsp
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -73,6 +74,28 @@ const (
 	// sweepEvery bounds how long audio and RTCP wait while the owner waits for video.
 	sweepEvery = 20 * time.Millisecond
 )
+
+// arrivesWithin is how long the first datagram of a stream that plays may take. A
+// firewall between keeps it away for ever.
+const arrivesWithin = 3 * time.Second
+
+// arrives waits for the encoder's first datagram, and leaves it where it is.
+func (u *udpSource) arrives(ctx context.Context) bool {
+	for limit := time.Now().Add(arrivesWithin); time.Now().Before(limit) && ctx.Err() == nil; {
+		for i := range u.session.ports {
+			p := &u.session.ports[i]
+			n, err := p.rtp.Peek(u.drain[:], i == 0, time.Now().Add(sweepEvery))
+			switch {
+			case err != nil || n == 0:
+			case p.rtp.From().Addr() == p.host:
+				return true
+			default: // a stranger's
+				_, _ = p.rtp.Receive(u.drain[:], false, time.Time{})
+			}
+		}
+	}
+	return false
+}
 
 // A udpSource receives RTP and RTCP of each track on a pair of sockets. The owner
 // waits on the first track's; the others are looked at whenever it wakes.

@@ -24,6 +24,7 @@ type receiver struct {
 	waiting func(fd uintptr) bool
 	looking func(fd uintptr)
 	buf     []byte
+	flags   int
 	from    unix.RawSockaddrAny
 	tried   bool
 	n       int
@@ -41,7 +42,7 @@ func (r *receiver) prepare(d descriptor) {
 
 func (r *receiver) look(fd uintptr) {
 	r.tried = true
-	r.n, r.err = recvfrom(fd, r.buf, &r.from)
+	r.n, r.err = recvfrom(fd, r.buf, r.flags, &r.from)
 }
 
 // Wake ends the wait in progress or the next one. Any goroutine.

@@ -122,6 +122,13 @@ func (u *UDP) Receive(buf []byte, wait bool, deadline time.Time) (int, error) {
 	return u.n, nil
 }
 
+// Peek is Receive, but the datagram stays: the next Receive gets it again.
+func (u *UDP) Peek(buf []byte, wait bool, deadline time.Time) (int, error) {
+	u.flags = unix.MSG_PEEK
+	defer func() { u.flags = 0 }()
+	return u.Receive(buf, wait, deadline)
+}
+
 // From returns who sent the datagram last received.
 func (u *UDP) From() netip.AddrPort {
 	switch a := &u.receiver.from; a.Addr.Family {

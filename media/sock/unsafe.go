@@ -43,10 +43,10 @@ func sendmsg(fd uintptr, iov []unix.Iovec, control []byte) (int, unix.Errno) {
 }
 
 // recvfrom receives into b without blocking; the sender's address goes to from.
-func recvfrom(fd uintptr, b []byte, from *unix.RawSockaddrAny) (int, unix.Errno) {
+func recvfrom(fd uintptr, b []byte, flags int, from *unix.RawSockaddrAny) (int, unix.Errno) {
 	size := uint32(unix.SizeofSockaddrAny)
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd,
-		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT,
+		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags|unix.MSG_DONTWAIT),
 		uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)))
 	return int(n), errno
 }

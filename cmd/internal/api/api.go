@@ -181,6 +181,7 @@ type Stream struct {
 	Channel   string   `json:"channel"`
 	Profile   string   `json:"profile"`
 	Connected bool     `json:"connected"`
+	Transport string   `json:"transport,omitempty"` // tcp or udp
 	Users     int      `json:"users"`
 	Packets   uint64   `json:"packets"`
 	Bytes     uint64   `json:"bytes"`

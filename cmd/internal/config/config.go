@@ -97,7 +97,7 @@ type Encoder struct {
 	User     string `toml:"user" doc:"User name. Empty: that of [discovery]."`
 	Password Secret `toml:"password" doc:"Password. Empty: that of [discovery]."`
 	Basic    bool   `toml:"basic" doc:"Answer RTSP Basic authentication too: old encoders know nothing else, but the password can be read on the way."`
-	UDP      bool   `toml:"udp" doc:"Fetch RTSP media over UDP instead of TCP."`
+	UDP      bool   `toml:"udp" doc:"Fetch RTSP media over UDP rather than TCP. TCP is taken all the same if nothing comes within 3 s."`
 	Record   *bool  `toml:"record" doc:"Record it. Absent: as [record] says."`
 }
 
