@@ -57,7 +57,6 @@ type pump struct {
 	n    int
 	size int
 	end  int
-	wake chan struct{}
 }
 
 func (k *pump) Receive(s *media.Stream, _ time.Time) error {
