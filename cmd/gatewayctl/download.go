@@ -90,9 +90,10 @@ func (d *download) run(ctx context.Context, fetch func(context.Context, io.Write
 	return d.finish()
 }
 
-// Write takes footage as it comes.
+// Write takes footage as it comes. What it is written to may be slow.
 func (d *download) Write(p []byte) (n int, err error) {
-	d.stall.Reset(d.c.timeout)
+	d.stall.Stop()
+	defer d.stall.Reset(d.c.timeout)
 	if d.out == nil {
 		n, err = d.c.stdout.Write(p)
 	} else {

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"districtgateway/cmd/internal/api"
 	"districtgateway/cmd/internal/footage"
@@ -84,6 +86,31 @@ func TestFootageToStandardOutputIsNothingElse(t *testing.T) {
 	r := runner{fake: serve(t, send(parts(2), ""))}.run("play", channel1, "-1h", "now", "-o", "-")
 	if r.status != exitGood || r.out != string(all) {
 		t.Errorf("status %d, %d bytes of %d, %s", r.status, len(r.out), len(all), r.errOut)
+	}
+}
+
+// A pipe whose reader pauses for longer than --timeout is no silence of the daemon.
+func TestSlowPipeIsWaitedFor(t *testing.T) {
+	all := bytes.Join(parts(2000), nil) // more than a pipe holds
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan int, 1)
+	go func() {
+		f, err := os.Open(pipe)
+		if err != nil {
+			read <- -1
+			return
+		}
+		defer f.Close()
+		<-time.After(500 * time.Millisecond)
+		b, _ := io.ReadAll(f)
+		read <- len(b)
+	}()
+	r := runner{fake: serve(t, send(parts(2000), ""))}.run("play", channel1, "-1h", "now", "--timeout", "200ms", "-o", pipe)
+	if n := <-read; r.status != exitGood || n != len(all) {
+		t.Errorf("status %d, %d bytes of %d, %s", r.status, n, len(all), r.errOut)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"districtgateway/cmd/internal/footage"
 	"districtgateway/domain"
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
@@ -25,6 +27,7 @@ type studio struct {
 	stream   *media.Stream
 	rtp      mediatest.Packetizer
 	shown    uint32 // pictures
+	film     *film
 	released chan struct{}
 	err      error
 	volume   *storage.Volume // nil: nothing was recorded
@@ -38,12 +41,35 @@ func (s *studio) live(domain.Code, uint8) (*media.Stream, func(), error) {
 }
 
 func (s *studio) play(id domain.StreamID, speed int, opened func(*storage.Player)) (*media.Stream, error) {
-	if s.volume == nil {
+	switch {
+	case s.volume != nil:
+		open := s.volume.Open(string(id.Channel), id.Range.From, id.Range.To, storage.PlayerConfig{Speed: float64(speed), OnOpen: opened})
+		return media.NewStream(media.StreamConfig{Once: true}, open), nil
+	case s.film == nil:
 		return nil, domain.ErrNoRecording
 	}
-	open := s.volume.Open(string(id.Channel), id.Range.From, id.Range.To, storage.PlayerConfig{Speed: float64(speed), OnOpen: opened})
-	return media.NewStream(media.StreamConfig{Once: true}, open), nil
+	open := func(context.Context) (media.Opened, error) {
+		return media.Opened{Source: s.film, Carriage: media.CarriageFrames, Tracks: []media.Track{{
+			Codec: media.H264, ClockRate: 90000, Parameters: mediatest.Parameters(media.H264),
+		}}}, nil
+	}
+	return media.NewStream(media.StreamConfig{RingBytes: 1 << 20, Once: true, Patient: true}, open), nil
 }
+
+// A film is a recording that is there as fast as it is asked for.
+type film struct{ n, pictures int }
+
+func (f *film) Receive(s *media.Stream, _ time.Time) error {
+	if f.n == f.pictures {
+		return media.ErrEnded
+	}
+	b := mediatest.Lengths(mediatest.Picture(media.H264, f.n%10 == 0, 100_000, byte(f.n))...)
+	at := media.Ticks(f.n * 3600)
+	f.n++
+	return s.PushFrame(media.Frame{Range: mediatest.Put(s, b), PTS: at, DTS: at, Key: f.n%10 == 1})
+}
+func (f *film) Wake()        {}
+func (f *film) Close() error { return nil }
 
 // A box is the media of one gateway, with what it told the domain.
 type box struct {
@@ -231,6 +257,64 @@ func await(t *testing.T, what string, done func() bool) {
 			t.Fatalf("waited in vain: %s", what)
 		}
 	}
+}
+
+// A recording of 30 MB goes from box to box to somebody who reads slowly. It comes
+// whole, and the box that has it tells its end no sooner than he has everything.
+func TestDownloadIsAsSlowAsItsReader(t *testing.T) {
+	const pictures = 300
+	from, middle, top := newBox(t), newBox(t), newBox(t)
+	from.studio.film = &film{pictures: pictures}
+	id := domain.StreamID{Channel: camera1, Kind: domain.Download}
+	hop := func(low, high *box, source, leg domain.LegID) {
+		high.legs.Do(domain.OpenReceiver{Leg: leg, Transport: domain.MediaTCPPassive, Stream: id})
+		offer := next[domain.ReceiverOpened](t, high).Offer
+		low.legs.Do(domain.OpenSender{Leg: leg, Source: source, Stream: id, Offer: offer, SSRC: 78})
+		high.legs.Do(domain.ConnectReceiver{Leg: leg, Answer: next[domain.SenderOpened](t, low).Answer})
+		low.legs.Do(domain.StartSender{Leg: leg})
+		next[domain.ReceiverReady](t, high)
+	}
+	hop(from, middle, 0, 5)
+	hop(middle, top, 5, 6)
+	export := storage.NewExport(storage.ExportConfig{FromStart: true})
+	if err := top.legs.stream(6).Attach(export); err != nil {
+		t.Fatal(err)
+	}
+	w := &slowReader{pause: func() {
+		<-time.After(300 * time.Millisecond)
+		quiet(t, from)
+		quiet(t, middle)
+	}}
+	if err := export.Copy(t.Context(), w, func() {}); err != nil {
+		t.Errorf("broke off: %v", err)
+	}
+	for _, b := range []*box{from, middle, middle, top} {
+		if e := next[domain.MediaEnded](t, b); e.Err != nil {
+			t.Errorf("leg %d ended with %v", e.Leg, e.Err)
+		}
+	}
+	got := 0
+	for r := footage.NewReader(bytes.NewReader(w.Bytes())); ; got++ {
+		if _, err := r.Next(); err != nil {
+			break
+		}
+	}
+	if got != pictures {
+		t.Errorf("%d pictures of %d", got, pictures)
+	}
+}
+
+// A slowReader pauses before the first bytes that it takes.
+type slowReader struct {
+	bytes.Buffer
+	pause func()
+}
+
+func (w *slowReader) Write(b []byte) (int, error) {
+	if w.Len() == 0 {
+		w.pause()
+	}
+	return w.Buffer.Write(b)
 }
 
 func TestLegThatCannotOpenTellsWhy(t *testing.T) {
