@@ -99,7 +99,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// playing is a recording that flows from one box to the other.
+// playing is a recording that flows from one box to the other, which has it read.
 func playing(t *testing.T, length time.Duration, tr domain.MediaTransport) (from, to *box) {
 	t.Helper()
 	from, to = newBox(t), newBox(t)
@@ -113,6 +113,9 @@ func playing(t *testing.T, length time.Duration, tr domain.MediaTransport) (from
 	to.legs.Do(domain.ConnectReceiver{Leg: 1, Answer: answer})
 	from.legs.Do(domain.StartSender{Leg: 2})
 	next[domain.ReceiverReady](t, to)
+	if err := to.legs.stream(1).Attach(new(mediatest.Sink)); err != nil { // a recording waits for its first reader
+		t.Fatal(err)
+	}
 	return from, to
 }
 
