@@ -7,8 +7,12 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// reportEvery is how often a medium's sender report goes out.
-const reportEvery = 2 * time.Second
+// reportEvery is how often a medium's sender report goes out; before each unit for
+// reportsFor after a reader joined.
+const (
+	reportEvery = 2 * time.Second
+	reportsFor  = time.Second
+)
 
 // report sends one medium's report (RFC 3550 section 6.4.1): what a timestamp
 // is on the encoder's own, perhaps wrong, wall clock.

@@ -207,6 +207,7 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 		h.cfg.BackChannel(p)
 	})
 	h.server().update(ctx.Session, func(v *Session) { v.Playing = true })
+	h.reportSoon()
 	h.cfg.Joining()
 	ctx.Conn.SetUserData(joining{})
 	h.cfg.Log.Info("session playing", "path", ctx.Path, "remote", ctx.Conn.NetConn().RemoteAddr().String())
@@ -223,10 +224,14 @@ func (h *handler) OnResponse(c *gortsplib.ServerConn, _ *base.Response) {
 		return
 	}
 	c.SetUserData(nil)
+	h.reportSoon()
+	h.cfg.Joined()
+}
+
+func (h *handler) reportSoon() {
 	for _, st := range h.cfg.Streams {
 		st.reportSoon()
 	}
-	h.cfg.Joined()
 }
 
 // OnPause stops a session's media for a while.

@@ -35,10 +35,10 @@ type StreamConfig struct {
 // A Stream is one profile while it is served. Writing to a stream whose server
 // is not running does nothing.
 type Stream struct {
-	path  string
-	drop  func() bool
-	clock func() time.Duration
-	plays atomic.Uint32 // readers that began to play: each wants reports at once
+	path   string
+	drop   func() bool
+	clock  func() time.Duration
+	joined atomic.Int64 // when a reader last began to play, Unix nanoseconds
 
 	mu    sync.Mutex
 	video *clip.Video
@@ -148,8 +148,10 @@ func (s *Stream) current() *gortsplib.ServerStream {
 	return s.live.stream
 }
 
-// reportSoon has a sender report follow each medium's next packet.
-func (s *Stream) reportSoon() { s.plays.Add(1) }
+// reportSoon has a sender report go before each unit for a while: the first thing
+// that a new reader gets is to be one, since some players put what came before it
+// on a time scale of its own.
+func (s *Stream) reportSoon() { s.joined.Store(time.Now().UnixNano()) }
 
 // WriteVideo sends one access unit; ticks are its timestamp less the stream's
 // random start, at the instant it is shown. nals is not kept. A unit of another
@@ -177,6 +179,12 @@ func (s *Stream) send(m *medium, units [][]byte, at int64, wall time.Time) {
 	if err != nil {
 		return // a unit the packetiser refuses is a lost unit
 	}
+	now := time.Now()
+	joined := now.Sub(time.Unix(0, s.joined.Load()))
+	if len(packets) > 0 && (joined < reportsFor || now.Sub(m.reported) >= reportEvery) {
+		m.reported = now
+		s.report(m, packets[0].Timestamp+m.base+uint32(at), wall)
+	}
 	for _, p := range packets {
 		p.Timestamp += m.base + uint32(at)
 		m.packets++
@@ -186,11 +194,6 @@ func (s *Stream) send(m *medium, units [][]byte, at int64, wall time.Time) {
 		}
 		// It fails only for a stream being closed.
 		_ = s.live.stream.WritePacketRTP(m.media, p)
-	}
-	plays := s.plays.Load()
-	if len(packets) > 0 && (m.plays != plays || time.Since(m.reported) >= reportEvery) {
-		m.plays, m.reported = plays, time.Now()
-		s.report(m, packets[0].Timestamp, wall)
 	}
 }
 
@@ -203,7 +206,6 @@ type medium struct {
 	packets  uint32
 	octets   uint32
 	reported time.Time
-	plays    uint32 // of the stream, when it reported
 }
 
 func newMedium(kind description.MediaType, f format.Format, encode func([][]byte) ([]*rtp.Packet, error)) *medium {
