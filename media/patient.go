@@ -62,8 +62,8 @@ func (s *Stream) behind() bool {
 // or by the first sink, which has yet to come.
 func (s *Stream) needed() (n uint64, ok bool) {
 	if !s.pace.begun {
-		oldest, _ := s.Units()
-		return s.firstKey(oldest)
+		n, ok = s.beginning()
+		return n, ok && s.pace.ready
 	}
 	for i := range s.seats {
 		k, needs := s.seats[i].sink.(Needer)
@@ -117,8 +117,16 @@ func (c *Cursor) Needs(s *Stream) (n uint64, ok bool) {
 	case cursorRunning:
 		return c.next, c.next < s.units.next
 	case cursorOldest:
-		oldest, _ := s.Units()
-		return s.firstKey(oldest)
+		return s.beginning()
 	}
 	return 0, false
+}
+
+// beginning returns the oldest unit held that a consumer of everything begins with.
+func (s *Stream) beginning() (n uint64, ok bool) {
+	oldest, next := s.Units()
+	if !s.Pictures() {
+		return oldest, oldest < next
+	}
+	return s.firstKey(oldest)
 }

@@ -119,6 +119,47 @@ func TestRecordingWaitsForItsReader(t *testing.T) {
 	})
 }
 
+// Sound alone waits too; what cannot be shown yet, since its coding is not known,
+// does not, or it would never be known.
+func TestWhatWaitsForItsFirstReader(t *testing.T) {
+	sound := media.Track{Codec: media.G711A, ClockRate: 8000, Channels: 1, PayloadType: 8}
+	for name, tc := range map[string]struct {
+		opened media.Opened
+		waits  bool
+	}{
+		"sound":             {media.Opened{Tracks: []media.Track{sound}}, true},
+		"nobody knows what": {media.Opened{Carriage: media.CarriagePS, Unpacker: noUnpacker{}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := mediatest.NewSource(tc.opened)
+				s := media.NewStream(media.StreamConfig{RingBytes: 64 << 10, Once: true, Patient: true}, src.Open)
+				ctx, cancel := context.WithCancel(t.Context())
+				go func() { _ = s.Run(ctx) }()
+				p := mediatest.Packetizer{PayloadType: 8}
+				if !tc.waits {
+					p.PayloadType = 96
+				}
+				for i := range uint32(200) {
+					src.Push(0, p.Packet(i*320, true, pack(media.H264, true, make([]byte, 1000))))
+					time.Sleep(40 * time.Millisecond)
+				}
+				synctest.Wait()
+				if n := s.Stats().Packets; (n < 200) != tc.waits {
+					t.Errorf("%d packets of 200 were taken", n)
+				}
+				cancel()
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+// A noUnpacker never finds out what it sees.
+type noUnpacker struct{}
+
+func (noUnpacker) Unpack(*media.Stream, media.Unit, *media.Batch) error { return media.ErrNoCarrier }
+
 // Who takes nothing at all for an hour has been forgotten.
 func TestForgottenReaderIsCut(t *testing.T) {
 	recording(t, 100, func(s *media.Stream, _ *pump, ended chan error) {
