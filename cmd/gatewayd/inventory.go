@@ -73,6 +73,9 @@ func (v *inventory) list() []*camera {
 // sameIdentity compares two identities, each the key of an encoder or what a
 // person wrote for it: the bare hardware address or serial number.
 func sameIdentity(a, b string) bool {
+	if a == "" || b == "" {
+		return false
+	}
 	a, b = bareIdentity(a), bareIdentity(b)
 	return a != "" && b != "" && (a == b || strings.HasSuffix(a, "/"+b) || strings.HasSuffix(b, "/"+a))
 }

@@ -165,13 +165,13 @@ func ranked(configs []config.Volume, channel domain.Code) []config.Volume {
 // place returns the path of the volume to record a channel on, which is recorded on
 // the one at from now, or on none; "": nowhere. It is the first of the channel's
 // order that works, if it need not be left at once one that has settled.
-func (vs *volumes) place(channel domain.Code, from string) string {
+func (vs *volumes) place(order []config.Volume, from string) string {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	now, there := vs.open[from]
 	works := there && now.Failing() < failingFor
 	atLeast := ""
-	for _, c := range ranked(vs.configs, channel) {
+	for _, c := range order {
 		v, open := vs.open[c.Path]
 		settled := !works || c.Path == from || time.Since(v.since) >= settledFor
 		switch {
@@ -187,7 +187,8 @@ func (vs *volumes) place(channel domain.Code, from string) string {
 
 // recorder makes a recorder for a camera, on the volume its code falls to.
 func (vs *volumes) recorder(c *camera) (recording, error) {
-	path := vs.place(c.Code, "")
+	order := ranked(vs.configs, c.Code)
+	path := vs.place(order, "")
 	vs.mu.Lock()
 	v, open := vs.open[path]
 	vs.mu.Unlock()
@@ -198,7 +199,7 @@ func (vs *volumes) recorder(c *camera) (recording, error) {
 	if err != nil {
 		return recording{}, err
 	}
-	return recording{sink: r, volume: v.ended, misplaced: func() bool { return vs.place(c.Code, path) != path }}, nil
+	return recording{sink: r, volume: v.ended, misplaced: func() bool { return vs.place(order, path) != path }}, nil
 }
 
 // footage returns what was recorded of a channel: under its code, and under those it

@@ -121,7 +121,7 @@ func TestChannelComesBackToItsVolume(t *testing.T) {
 		{func() { s.close[other]() }, own},
 	} {
 		step.do()
-		if at = s.vs.place(camera1, at); at != step.want {
+		if at = s.vs.place(ranked(s.vs.configs, camera1), at); at != step.want {
 			t.Fatalf("step %d: on %q, want %q of %q", i, at, step.want, []string{own, other})
 		}
 	}
