@@ -53,13 +53,31 @@ type (
 		Target NodeID
 		Items  []Item
 	}
-	// SendChanges sends NOTIFY or MESSAGE with catalogue changes.
+	// SendChanges sends catalogue changes: NOTIFY in the dialog of a subscription, else
+	// NOTIFY or MESSAGE outside of any.
 	SendChanges struct {
 		Tag    Tag
 		Peer   PeerRef
 		Target NodeID
-		Items  []Item
+		Items  []Item // none: only that the subscription stands
 		Events []ItemEvent
+		Dialog Dialog        // of the subscription; 0: there is none
+		Left   time.Duration // of the subscription's time
+	}
+	// Subscribe subscribes to the changes of Target's catalogue, in a new dialog whose
+	// name is the Tag from then on, or refreshes the subscription in Dialog.
+	Subscribe struct {
+		Tag     Tag
+		Dialog  Dialog // 0: a new one
+		Peer    PeerRef
+		Target  NodeID
+		Expires time.Duration
+	}
+	// EndSubscription forgets the dialog of a subscription, whoever began it. With a
+	// Reason (RFC 6665 clause 4.1.3) the upper that subscribed is told. It has no outcome.
+	EndSubscription struct {
+		Dialog Dialog
+		Reason string
 	}
 	// SendRecords answers a QueryRecords, paged like SendCatalog.
 	SendRecords struct {
@@ -140,6 +158,12 @@ type (
 		Expires    time.Duration
 		Caps       Capability // what both can
 		RetryAfter time.Duration
+	}
+	// ReplySubscribe answers a SubscribeIn.
+	ReplySubscribe struct {
+		Ref     Ref
+		Err     error
+		Expires time.Duration // granted; 0: there is no subscription any more
 	}
 	// AnswerInvite accepts an InviteIn with 200.
 	AnswerInvite struct {
@@ -313,3 +337,7 @@ func (Ended) effect()           {}
 func (RecordsFound) effect()    {}
 func (Note) effect()            {}
 func (Idle) effect()            {}
+
+func (Subscribe) effect()       {}
+func (EndSubscription) effect() {}
+func (ReplySubscribe) effect()  {}

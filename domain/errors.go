@@ -19,6 +19,7 @@ var (
 	ErrControl     = errors.New("playback cannot be controlled so")
 	ErrGone        = errors.New("ended")
 	ErrNoUpper     = errors.New("no such upper domain is configured")
+	ErrNoDialog    = errors.New("no such dialog")
 )
 
 // A Refused is a refusal that came from another domain. It names the level that

@@ -7,8 +7,8 @@ import "time"
 //
 //   - a Ref names a request received, until it was replied to;
 //   - a Tag names a request we sent, chosen by the processor, until it was answered;
-//   - a Dialog names an agreed exchange (INVITE) with a peer, chosen by the
-//     transceiver for one received and equal to the INVITE's Tag for one sent;
+//   - a Dialog names an agreed exchange (INVITE, SUBSCRIBE) with a peer, chosen by the
+//     transceiver for one received and equal to the request's Tag for one sent;
 //   - a Leg names one end of media, chosen by the processor;
 //   - a Ticket names a request of a local user, chosen by who asks.
 type Event interface{ event() }
@@ -82,6 +82,23 @@ type (
 		Notify bool
 		Events []ItemEvent // Notify only: one per item
 	}
+	// SubscribeIn: an upper subscribes to the changes of Target, refreshes that (Again)
+	// or cancels it (Expires 0). Answered by ReplySubscribe.
+	SubscribeIn struct {
+		Ref     Ref
+		Dialog  Dialog
+		Origin  Origin
+		Again   bool   // within a dialog
+		Target  NodeID // empty: everything
+		Expires time.Duration
+	}
+	// SubscriptionOver: a lower ended our subscription (Subscription-State: terminated).
+	// It was answered already.
+	SubscriptionOver struct {
+		Peer       Code
+		Dialog     Dialog
+		RetryAfter time.Duration // not to be asked again before; 0: it did not say
+	}
 	// RecordsIn: one page of recordings that we asked for.
 	RecordsIn struct {
 		Ref     Ref
@@ -153,7 +170,7 @@ type (
 		Reason     string // words with it
 		Level      Code   // who refused, when the answer names it
 		RetryAfter time.Duration
-		Expires    time.Duration // REGISTER: granted
+		Expires    time.Duration // REGISTER, SUBSCRIBE: granted
 		Version    Version       // REGISTER
 		Caps       Capability    // REGISTER: what both can
 		Answer     Endpoint      // INVITE 200
@@ -344,3 +361,6 @@ func (ReceiverOpened) event() {}
 func (ReceiverReady) event()  {}
 func (SenderOpened) event()   {}
 func (MediaEnded) event()     {}
+
+func (SubscribeIn) event()      {}
+func (SubscriptionOver) event() {}

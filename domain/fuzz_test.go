@@ -116,8 +116,19 @@ func (s *story) event() Event {
 		return WatchOut{Ticket(s.take(256))}
 	case 19:
 		return s.parting()
+	case 21:
+		return s.subscription()
 	}
 	return s.media()
+}
+
+// subscription is an upper that subscribes, or a lower that ends ours.
+func (s *story) subscription() Event {
+	if s.take(4) == 0 {
+		return SubscriptionOver{[]Code{above, below, stranger}[s.take(3)], Dialog(s.pick()), time.Duration(s.take(90)) * time.Minute}
+	}
+	return SubscribeIn{Ref: s.ref(), Dialog: Dialog(s.take(4)), Origin: s.origin(), Again: s.take(2) == 0, Target: NodeID(s.channel()),
+		Expires: time.Duration(s.take(20)-1) * time.Minute}
 }
 
 // parting is an operator who leaves an upper, or comes back.
@@ -159,6 +170,9 @@ func (s *story) step(ev Event) (idle bool) {
 			s.count(s.refs[fx.Ref], fx)
 			s.refs[fx.Ref]++
 		case ReplyRegister:
+			s.count(s.refs[fx.Ref], fx)
+			s.refs[fx.Ref]++
+		case ReplySubscribe:
 			s.count(s.refs[fx.Ref], fx)
 			s.refs[fx.Ref]++
 		case AnswerInvite:
@@ -214,6 +228,7 @@ func FuzzStep(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte("\x00\x00\x01\x01\x00\x02\x02\x00\x01\x01\x01\x00\x03\x01\x01\x00\x01\x02\x01"))
 	f.Add([]byte("\x00\x00\x13\x00\x01\x01\x05\x09\x00\x0e\x01\x03\x00\x00\x09\x00\x13\x00\x01\x00\x05\x09\x00\x01\x00\x00\x00\x09\x00\x13\x01\x00"))
+	f.Add([]byte("\x00\x00\x15\x01\x01\x00\x00\x00\x01\x00\x09\x01\x00\x03\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x15\x01\x01\x00\x00\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > 4096 {
 			return

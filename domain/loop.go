@@ -74,7 +74,7 @@ func (l *Loop) Post(ev Event) bool {
 // droppable reports whether ev may be refused: its sender asks again, or is told so.
 func droppable(ev Event) bool {
 	switch ev.(type) {
-	case RegisterIn, KeepaliveIn, QueryIn, CatalogIn, RecordsIn, DeviceInfoIn, DeviceStatusIn,
+	case RegisterIn, KeepaliveIn, QueryIn, CatalogIn, SubscribeIn, RecordsIn, DeviceInfoIn, DeviceStatusIn,
 		InviteIn, ControlIn, MediaStatusIn, OptionsIn, WatchIn, RecordsAsked, RefreshAsked, LeaveAsked, JoinAsked:
 		return true
 	}
@@ -185,9 +185,9 @@ func (l *Loop) step(ev Event) (idle bool) {
 func (l *Loop) perform(fx Effect) bool {
 	switch fx := fx.(type) {
 	case Register, Keepalive, Probe, Query, SendCatalog, SendChanges, SendRecords,
-		SendInfo, SendState, Invite, Cancel, Bye, Control, SendMediaStatus:
+		SendInfo, SendState, Subscribe, EndSubscription, Invite, Cancel, Bye, Control, SendMediaStatus:
 		l.ports.Transceiver.Send(fx)
-	case Reply, ReplyRegister, AnswerInvite, RefuseInvite:
+	case Reply, ReplyRegister, ReplySubscribe, AnswerInvite, RefuseInvite:
 		l.ports.Transceiver.Answer(fx)
 	case OpenReceiver, ConnectReceiver, OpenSender, StartSender, HoldReceiver, ControlSender, CloseLeg:
 		l.ports.Media.Do(fx)

@@ -32,6 +32,8 @@ type lower struct {
 	former   string    // address before the present one
 	moved    time.Time // when it changed
 	heldTill time.Time // until then nobody but the present address may register
+
+	following following // of its catalogue's changes, if it is standard
 }
 
 // What happens to a lower.
@@ -50,7 +52,7 @@ type (
 func newLower(pc PeerConfig) *lower {
 	l := &lower{cfg: pc.withDefaults()}
 	l.link = Link{Peer: pc.Code, Role: Lower, Name: pc.Name}
-	l.alarm.owner = l
+	l.alarm.owner, l.following.of = l, l
 	return l
 }
 
@@ -91,7 +93,7 @@ func (l *lower) arm(d *desk) {
 	if l.link.State != LinkOnline {
 		expires = time.Time{}
 	}
-	d.set(&l.alarm, expires, l.silentAt, l.beatAt, l.read.at, l.saveAt)
+	d.set(&l.alarm, expires, l.silentAt, l.beatAt, l.read.at, l.saveAt, l.following.at)
 }
 
 func (l *lower) move(d *desk, s LinkState, reason string) {
@@ -387,6 +389,7 @@ func (p *Processor) stepLower(l *lower, ev any) {
 		p.lowerGone(l)
 		p.noteLink(&l.link, was)
 	}
+	p.followDue(l)
 	p.readDue(l)
 }
 

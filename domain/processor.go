@@ -101,6 +101,10 @@ func (p *Processor) Step(now time.Time, ev Event) []Effect {
 		p.queryIn(ev)
 	case CatalogIn:
 		p.catalogIn(ev)
+	case SubscribeIn:
+		p.subscribeIn(ev)
+	case SubscriptionOver:
+		p.subscriptionOver(ev)
 	case RecordsIn:
 		p.recordsIn(ev)
 	case DeviceInfoIn:

@@ -13,8 +13,8 @@ const (
 )
 
 // A push tells one upper what changed in the catalogue, without being asked
-// (PUSH-702, PUSH-707): one message at a time, so that they stay in order. A
-// subscription will feed from the same seam.
+// (PUSH-702, PUSH-707), or in its subscription: one message at a time, so that they
+// stay in order.
 type push struct {
 	pending map[NodeID]ItemEvent
 	sent    map[NodeID]ItemEvent // not answered yet
@@ -69,9 +69,9 @@ func (q *push) done(ok bool) {
 	q.tag, q.sent = 0, nil
 }
 
-// spread hands the changes of this step to every upper that takes them unasked. They
-// are kept for one that is offline to us: it may have read our catalogue before, and
-// not know that anything was lost.
+// spread hands the changes of this step to every upper that takes them. They are kept
+// for one that is offline to us, or has not subscribed: it may have read our catalogue
+// before, and not know that anything changed.
 func (p *Processor) spread() {
 	events := p.cat.changes()
 	if len(events) == 0 {
@@ -81,39 +81,56 @@ func (p *Processor) spread() {
 		if u.link.State == LinkLeft {
 			continue
 		}
-		if u.link.State == LinkOnline && !u.link.Caps.Has(CapPush) {
-			u.push.forget()
-			continue
-		}
 		u.push.add(events)
 		p.pushTo(u)
 	}
 }
 
+// told reports whether u is told of changes now: in its subscription, or unasked.
+func (u *upper) told() bool {
+	return u.link.State == LinkOnline && (u.sub.on() || u.link.Caps.Has(CapPush))
+}
+
 // pushTo sends the next message to u, of the changes that it may see.
 func (p *Processor) pushTo(u *upper) {
-	if u.link.State != LinkOnline {
+	if u.push.tag != 0 || !u.told() {
 		return
 	}
-	var items []Item
-	var events []ItemEvent
+	items, events := p.take(u)
+	if len(items) == 0 && !u.sub.silent {
+		return
+	}
+	target := NodeID(p.cfg.Self)
+	if u.sub.on() {
+		target, u.sub.silent = u.sub.target, false
+	}
+	u.push.tag = p.desk.ask(pushWait{u})
+	p.desk.do(SendChanges{Tag: u.push.tag, Peer: u.cfg.ref(), Target: target, Items: items, Events: events,
+		Dialog: u.sub.dialog, Left: u.sub.left(p.desk.now)})
+}
+
+// take takes the next changes that u may see and wants to know of.
+func (p *Processor) take(u *upper) (items []Item, events []ItemEvent) {
+	if len(u.push.pending) == 0 {
+		return nil, nil
+	}
+	about := p.subscribed(u)
 	for len(items) == 0 {
 		ids := u.push.next()
 		if ids == nil {
-			return
+			return nil, nil
 		}
 		for _, id := range ids {
-			if it, ok := p.changed(u, id, u.push.sent[id]); ok {
-				items, events = append(items, it), append(events, u.push.sent[id])
+			what := u.push.sent[id]
+			if it, ok := p.changed(u, id, what); ok && (about == nil || what == ItemDeleted || about[id]) {
+				items, events = append(items, it), append(events, what)
 			}
 		}
 		if len(items) == 0 {
 			u.push.sent = nil
 		}
 	}
-	u.push.tag = p.desk.ask(pushWait{u})
-	p.desk.do(SendChanges{Tag: u.push.tag, Peer: u.cfg.ref(), Target: NodeID(p.cfg.Self),
-		Items: items, Events: events})
+	return items, events
 }
 
 // changed returns an item as u is told of its change. A deletion names the id only;
@@ -132,7 +149,7 @@ func (p *Processor) changed(u *upper, id NodeID, what ItemEvent) (Item, bool) {
 type pushWait struct{ u *upper }
 
 // answered goes on with the next message. A peer that refuses for good is left to
-// ask by itself.
+// ask by itself, or to subscribe again.
 func (w pushWait) answered(p *Processor, ev Answered) {
 	q := &w.u.push
 	if ev.Tag != q.tag {
@@ -142,9 +159,15 @@ func (w pushWait) answered(p *Processor, ev Answered) {
 	case ev.Status/100 == 2:
 		q.done(true)
 		p.pushTo(w.u)
-	case ev.Status == 0 || ev.Status/100 == 5:
+	case ev.Status == 0 || ev.Status == 408 || ev.Status/100 == 5:
 		q.done(false)
 		p.holdPush(w.u, pushRetry)
+	case w.u.sub.on() && (ev.Status == 400 || ev.Status == 413 || ev.Status == 415 || ev.Status == 488):
+		q.done(true) // it cannot read this one: the next may be better
+		p.pushTo(w.u)
+	case w.u.sub.on():
+		q.done(false)
+		p.dropSubscription(w.u)
 	default:
 		q.forget()
 	}

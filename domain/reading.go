@@ -127,6 +127,9 @@ func (p *Processor) commit(l *lower, complete bool) {
 	p.learned(l)
 	p.desk.note(slog.LevelInfo, "catalogue read", slog.String("peer", string(l.cfg.Code)),
 		slog.Int("items", len(items)), slog.Bool("complete", complete))
+	if complete || len(items) > 0 {
+		p.followNow(l)
+	}
 }
 
 // learned follows up on changes of what a lower has.

@@ -23,6 +23,7 @@ type upper struct {
 	link  Link
 	alarm alarm
 	push  push
+	sub   subscription
 	share map[Code]bool // nil: everything
 
 	registering Tag // REGISTER not answered yet
@@ -50,7 +51,7 @@ type (
 func newUpper(pc PeerConfig) *upper {
 	u := &upper{cfg: pc.withDefaults()}
 	u.link = Link{Peer: pc.Code, Role: Upper, Name: pc.Name, Address: pc.Address}
-	u.alarm.owner = u
+	u.alarm.owner, u.sub.alarm.owner = u, subscriptionEnd{u}
 	if pc.Share != nil {
 		u.share = make(map[Code]bool, len(pc.Share))
 		for _, ch := range pc.Share {
@@ -349,10 +350,14 @@ func (p *Processor) stepUpper(u *upper, ev any) {
 		return
 	}
 	ended := was == LinkOnline || was == LinkRegistering && now != LinkOnline
-	if now == LinkOnline {
+	switch {
+	case now == LinkOnline && u.sub.on():
+		p.pushTo(u)
+	case now == LinkOnline:
 		p.holdPush(u, pushStart)
 	}
 	if ended {
+		p.dropSubscription(u)
 		p.dropSenders(u, fmt.Errorf("%s: %w", u.cfg.Code, ErrPeerOffline))
 		p.dropAsksOf(u)
 	}

@@ -39,6 +39,8 @@ type Network struct {
 	seq   uint64
 	dice  *rand.Rand
 	calls []*call
+
+	standard map[[2]domain.Code]bool // links of a lower to an upper without capabilities
 }
 
 // Start of every simulation.

@@ -23,6 +23,7 @@ type Node struct {
 	Keep    bool                                                 // keep Effects
 	Plain   bool                                                 // a standard peer: it announces no extension
 	Count   map[string]int                                       // of effects, by type
+	Deaf    *int                                                 // answers SUBSCRIBE with this status by itself; 0: never
 
 	net     *Network
 	address string
@@ -40,6 +41,8 @@ type memory struct {
 	dialogs map[domain.Dialog]*call
 	legs    map[domain.LegID]*leg
 	tickets map[domain.Ticket]*Ticket
+	subs    map[domain.Dialog]*subscription
+	asking  map[domain.Ref]*subscription // SUBSCRIBE not answered yet
 }
 
 // A Ticket is a local user's request and what became of it.
@@ -60,6 +63,7 @@ type Ticket struct {
 func (node *Node) forget() {
 	node.refs, node.dialogs = make(map[domain.Ref]*request), make(map[domain.Dialog]*call)
 	node.legs, node.tickets = make(map[domain.LegID]*leg), make(map[domain.Ticket]*Ticket)
+	node.subs, node.asking = make(map[domain.Dialog]*subscription), make(map[domain.Ref]*subscription)
 	node.Effects, node.Count = nil, make(map[string]int)
 }
 
@@ -223,6 +227,8 @@ func (node *Node) perform(fx domain.Effect) {
 		ev := status(node.Code, fx.Err)
 		ev.Expires, ev.Caps, ev.RetryAfter, ev.Version = fx.Expires, fx.Caps, fx.RetryAfter, domain.Version2022
 		node.answer(fx.Ref, ev)
+	case domain.ReplySubscribe:
+		node.replySubscribe(fx)
 	case domain.Opened, domain.Denied, domain.Ended, domain.RecordsFound, domain.Done:
 		node.tell(fx)
 	case domain.SaveLink, domain.ForgetLink, domain.SaveCatalog, domain.SaveTombstone, domain.ForgetTombstone:
@@ -290,7 +296,7 @@ func (node *Node) message(fx domain.Effect) {
 		}
 		node.to(fx.Peer, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
 			o.Proved = true
-			return domain.RegisterIn{Ref: ref, Origin: o, Expires: fx.Expires, Caps: fx.Caps, Leaving: fx.Leaving,
+			return domain.RegisterIn{Ref: ref, Origin: o, Expires: fx.Expires, Caps: node.net.caps(node.Code, fx.Peer, fx.Caps), Leaving: fx.Leaving,
 				Force: fx.Force, Instance: node.Config.Instance, Name: node.Config.Name, Version: domain.Version2022}
 		})
 	case domain.Keepalive:
@@ -318,9 +324,11 @@ func (node *Node) message(fx domain.Effect) {
 			return domain.DeviceStatusIn{Ref: ref, Origin: o, SN: fx.SN, State: fx.State}
 		})
 	case domain.SendChanges:
-		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
-			return domain.CatalogIn{Ref: ref, Origin: o, Notify: true, Items: fx.Items, Events: fx.Events}
-		})
+		node.changes(fx)
+	case domain.Subscribe:
+		node.subscribe(fx)
+	case domain.EndSubscription:
+		node.endSubscription(fx)
 	case domain.SendCatalog:
 		node.pages(fx.Peer.Code, len(fx.Items), pageItems, paged{fx.Tag, func(ref domain.Ref, o domain.Origin, i, j int) domain.Event {
 			return domain.CatalogIn{Ref: ref, Origin: o, SN: fx.SN, Sum: len(fx.Items), Items: fx.Items[i:j]}

@@ -39,7 +39,7 @@ type call struct {
 	out *outgoing // of one that we did
 }
 
-// A way is how the other end of a call is reached.
+// A way is how the other end of a dialog is reached.
 type way struct {
 	at     place     // until agreed, where it was
 	target stack.Uri // Request-URI
@@ -196,6 +196,10 @@ func (c *call) draft(method stack.RequestMethod) draft {
 func (c *call) agree(m stack.Message, from place, known func(netip.Addr) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.way.agree(m, from, known)
+}
+
+func (c *way) agree(m stack.Message, from place, known func(netip.Addr) bool) {
 	c.at, c.routes = from, nil
 	for _, h := range m.GetHeaders("record-route") {
 		c.routes = append(c.routes, h.Value())

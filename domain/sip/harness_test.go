@@ -185,6 +185,8 @@ func agreeable(s *station, ev domain.Event) {
 		s.Answer(domain.Reply{Ref: ev.Ref})
 	case domain.QueryIn:
 		s.Answer(domain.Reply{Ref: ev.Ref})
+	case domain.SubscribeIn:
+		s.Answer(domain.ReplySubscribe{Ref: ev.Ref, Expires: ev.Expires})
 	case domain.CatalogIn:
 		s.Answer(domain.Reply{Ref: ev.Ref})
 	case domain.RecordsIn:

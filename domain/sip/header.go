@@ -25,7 +25,7 @@ const (
 	headerAsker    = "X-District-Asker"    // who asked first for recordings (QUERY-904); only where it was agreed on
 )
 
-const allowed = "INVITE, ACK, INFO, CANCEL, BYE, OPTIONS, MESSAGE, NOTIFY, REGISTER"
+const allowed = "INVITE, ACK, INFO, CANCEL, BYE, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, REGISTER"
 
 // clean returns s as one line of a header: control characters, and with them any
 // second header, become blanks; at most most bytes.

@@ -94,7 +94,7 @@ func (t *Transceiver) dispatch(r *request) {
 	case stack.CANCEL: // sipgo answers one that finds its INVITE
 		t.refuse(r, 481, "")
 	case stack.SUBSCRIBE:
-		t.refuse(r, 489, "subscriptions are not served")
+		t.subscribeIn(r)
 	default:
 		t.respond(r, 405, "", func(res *stack.Response) { add(res, "Allow", allowed) })
 	}
@@ -188,6 +188,7 @@ func (t *Transceiver) refuseFor(r *request, err error, reason string) {
 type pending struct {
 	r            *request
 	registration *registration                            // of a REGISTER
+	subscription *subscription                            // of a SUBSCRIBE
 	beat         bool                                     // a keepalive: its source is followed
 	wait         time.Duration                            // for the processor; 0: 5 s
 	body         func() (contentType string, body []byte) // of the 200; nil: none

@@ -11,7 +11,9 @@ import (
 // messageIn takes a MESSAGE or NOTIFY. The body decides what it is, not the method:
 // peers send changes of the catalogue by either.
 func (t *Transceiver) messageIn(r *request) {
-	if len(r.Body()) == 0 { // a NOTIFY that ends a subscription
+	t.noticeIn(r)
+	defer t.noticeEnd(r)
+	if len(r.Body()) == 0 { // a NOTIFY that only tells how the subscription stands
 		t.respond(r, 200, "", nil)
 		return
 	}

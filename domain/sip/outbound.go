@@ -78,7 +78,7 @@ func (t *Transceiver) request(d draft, body []byte, contentType string) *stack.R
 	forwards := stack.MaxForwardsHeader(70)
 	req.AppendHeader(&forwards)
 	switch d.method {
-	case stack.REGISTER, stack.INVITE, stack.NOTIFY, stack.INFO:
+	case stack.REGISTER, stack.INVITE, stack.SUBSCRIBE, stack.NOTIFY, stack.INFO:
 		req.AppendHeader(&stack.ContactHeader{Address: uriOf(t.cfg.Self, own)})
 	}
 	if t.cfg.UserAgent != "" {

@@ -19,13 +19,18 @@ const (
 
 // room returns how many bytes of body fit into a message to n.
 func (t *Transceiver) room(n neighbour, method stack.RequestMethod) int {
+	return space(n, t.request(t.draft(method, n.at, n.cfg.Code), nil, manscdpType), noticeSize(method))
+}
+
+// space returns how many bytes of body fit beside the headers of an empty message,
+// and more bytes of other headers.
+func space(n neighbour, empty *stack.Request, more int) int {
 	most := maxUDPMessage
 	if n.at.network == "TCP" {
 		most = maxTCPMessage
 	}
-	empty := t.request(t.draft(method, n.at, n.cfg.Code), nil, manscdpType)
 	const digits = 8 // SumNum, Num and Content-Length may grow
-	return max(most-len(empty.String())-digits-noticeSize(method), minPage)
+	return max(most-len(empty.String())-digits-more, minPage)
 }
 
 // noticeSize is what NOTIFY has in headers of its own.
@@ -99,14 +104,32 @@ func (t *Transceiver) sendRecords(ctx context.Context, fx domain.SendRecords) do
 	return answered(fx.Tag, fx.Peer.Code, res, err)
 }
 
-// sendChanges sends NOTIFY outside of a subscription, as several platforms push; a
-// peer that has no use for that method gets the same by MESSAGE.
-func (t *Transceiver) sendChanges(ctx context.Context, fx domain.SendChanges) domain.Answered {
+// sendChanges sends NOTIFY in a subscription, or outside of any, as several platforms
+// push; a peer that has no use for that method then gets the same by MESSAGE.
+func (t *Transceiver) sendChanges(ctx context.Context, fx domain.SendChanges, s *subscription) domain.Answered {
+	switch {
+	case s != nil:
+		return t.sendInDialog(ctx, fx, s)
+	case fx.Dialog != 0:
+		return gone(fx.Tag)
+	}
 	fail := func(err error) domain.Answered { return answered(fx.Tag, fx.Peer.Code, nil, err) }
 	n, err := t.reach(ctx, fx.Peer)
 	if err != nil {
 		return fail(err)
 	}
+	pages, err := t.changePages(fx, n, t.room(n, stack.NOTIFY))
+	if err != nil {
+		return fail(err)
+	}
+	res, err := sendPages(ctx, pages, func(ctx context.Context, m manscdp.Message) (*stack.Response, error) {
+		return t.notify(ctx, fx.Peer, m)
+	})
+	return answered(fx.Tag, fx.Peer.Code, res, err)
+}
+
+// changePages returns changes as bodies of at most limit bytes.
+func (t *Transceiver) changePages(fx domain.SendChanges, n neighbour, limit int) ([]*manscdp.CatalogNotify, error) {
 	all := &manscdp.CatalogNotify{Head: manscdp.Head{SN: t.serial(), DeviceID: string(fx.Target)}}
 	for i, it := range fx.Items {
 		m := itemFrom(it)
@@ -115,17 +138,11 @@ func (t *Transceiver) sendChanges(ctx context.Context, fx domain.SendChanges) do
 		}
 		all.Items = append(all.Items, m)
 	}
-	pages, err := all.Pages(n.profile(), t.room(n, stack.NOTIFY))
-	if err != nil {
-		return fail(err)
-	}
+	pages, err := all.Pages(n.profile(), limit)
 	for _, page := range pages {
 		page.SN = t.serial()
 	}
-	res, err := sendPages(ctx, pages, func(ctx context.Context, m manscdp.Message) (*stack.Response, error) {
-		return t.notify(ctx, fx.Peer, m)
-	})
-	return answered(fx.Tag, fx.Peer.Code, res, err)
+	return pages, err
 }
 
 func (t *Transceiver) notify(ctx context.Context, to domain.PeerRef, m manscdp.Message) (*stack.Response, error) {

@@ -25,6 +25,7 @@ func refusals() []refusal {
 		{404, "No Recording", domain.ErrNoRecording},
 		{408, "Request Timeout", domain.ErrTimeout},
 		{410, "Gone", domain.ErrGone},
+		{481, "Call/Transaction Does Not Exist", domain.ErrNoDialog},
 		{480, "Temporarily Unavailable", domain.ErrOffline},
 		{480, "Domain Offline", domain.ErrPeerOffline},
 		{486, "Busy Here", domain.ErrBusy},
@@ -108,8 +109,6 @@ func phrase(status int) string {
 		return "Method Not Allowed"
 	case 415:
 		return "Unsupported Media Type"
-	case 481:
-		return "Call/Transaction Does Not Exist"
 	case 482:
 		return "Loop Detected"
 	case 487:

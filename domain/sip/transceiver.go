@@ -28,6 +28,7 @@ type Transceiver struct {
 	counts   *counts
 	pendings pendings
 	calls    calls
+	subs     subscriptions
 	enrol    map[domain.Code]*enrolment
 	number   atomic.Uint64 // given out last: Ref, Dialog, SN, CSeq
 	ready    chan struct{} // closed when wires are open
@@ -66,6 +67,7 @@ func New(cfg Config) (*Transceiver, error) {
 		agent:  t.cfg.UserAgent, most: int64(cfg.MaxTransactions), counts: t.counts}
 	t.pendings.waiting = make(map[domain.Ref]*pending)
 	t.calls.init()
+	t.subs.init()
 	for _, p := range cfg.Peers {
 		if p.Role == domain.Upper {
 			t.enrol[p.Code] = &enrolment{}
@@ -204,7 +206,13 @@ func (t *Transceiver) plan(fx domain.Effect) (domain.Tag, func(context.Context) 
 	case domain.SendRecords:
 		return fx.Tag, func(ctx context.Context) domain.Answered { return t.sendRecords(ctx, fx) }
 	case domain.SendChanges:
-		return fx.Tag, func(ctx context.Context) domain.Answered { return t.sendChanges(ctx, fx) }
+		s := t.subs.get(fx.Dialog)
+		return fx.Tag, func(ctx context.Context) domain.Answered { return t.sendChanges(ctx, fx, s) }
+	case domain.Subscribe:
+		return fx.Tag, t.subscribe(fx)
+	case domain.EndSubscription:
+		t.endSubscription(fx)
+		return 0, nil
 	case domain.Keepalive:
 		return fx.Tag, t.single(fx.Tag, fx.Peer, t.keepalive(fx))
 	case domain.Query:
@@ -238,6 +246,8 @@ func (t *Transceiver) Answer(fx domain.Effect) {
 		t.reply(fx)
 	case domain.ReplyRegister:
 		t.replyRegister(fx)
+	case domain.ReplySubscribe:
+		t.replySubscribe(fx)
 	case domain.AnswerInvite:
 		t.answerInvite(fx)
 	case domain.RefuseInvite:
