@@ -47,6 +47,16 @@ func (it Item) Channel() bool {
 	return t == TypeCamera || t == TypeNetworkCamera || t >= 111 && t <= 130 && !it.Children
 }
 
+// Fifth returns the id of the item's region of the fifth level: its civil code, of a
+// district at least, with what is below that; "" if it states none.
+func (it Item) Fifth() NodeID {
+	stated := len(it.Grassroots) == 6 && digits(it.Grassroots) && it.Grassroots != "000000"
+	if !stated || len(it.Region) < 6 || !it.Region.region() {
+		return ""
+	}
+	return it.Region + NodeID(it.Grassroots)
+}
+
 // A Range is a half-open span of wall-clock time.
 type Range struct{ From, To time.Time }
 

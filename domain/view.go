@@ -50,8 +50,23 @@ func (p *Processor) Links() []Link {
 	return links
 }
 
-// Catalog returns our own items and those learned, parents before what hangs under them.
-func (p *Processor) Catalog() []Item { return p.cat.answer(nil, "") }
+// Catalog returns our own items and those learned, parents before what hangs under
+// them, and regions of all five levels. Those of the fifth are only shown to people:
+// on the wire they are no items, but stand in the devices (PUSH-703).
+func (p *Processor) Catalog() []Item {
+	items := p.cat.answer(nil, "")
+	fifth := make(map[NodeID]Item)
+	after := 0 // the regions
+	for i, it := range items {
+		if id := it.Fifth(); id != "" {
+			fifth[id] = Item{ID: id, Name: it.Grassroots, Parent: it.Region, Status: StatusOn, Children: true}
+		}
+		if i == 0 || it.ID.region() {
+			after = i + 1
+		}
+	}
+	return slices.Insert(items, min(after, len(items)), sorted(fifth)...)
+}
 
 // Sessions returns what is received and sent, the oldest leg first.
 func (p *Processor) Sessions() []SessionView {

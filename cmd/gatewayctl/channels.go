@@ -15,7 +15,9 @@ func channelsVerb() *verb {
 	return &verb{
 		name: "channels", args: "[--tree]", summary: "list the catalogue: own channels and those of domains below",
 		about: `Lists every node of the catalogue: what it is, whether it is online, who has
-it, and its name. With --tree each stands under what it belongs to.
+it, and its name. With --tree each stands under what it belongs to; a device
+of a platform that states its region of the fifth level (street and village, the
+last six of its digits) stands under that.
 `,
 		options: "--tree          as a tree\n",
 		example: "gatewayctl channels --tree\ngatewayctl channels --json | jq -r '.[] | select(.kind == \"channel\" and .online) | .id'\n",
@@ -60,9 +62,9 @@ func status(n api.Channel) string {
 // says of parents.
 func channelTree(all []api.Channel) *table.Table {
 	t := &table.Table{None: emptyCatalogue}
-	known := map[string]bool{}
+	known := map[string]api.Channel{}
 	for _, n := range all {
-		known[n.ID] = true
+		known[n.ID] = n
 	}
 	below := map[string][]api.Channel{}
 	for _, n := range all {
@@ -80,13 +82,16 @@ func channelTree(all []api.Channel) *table.Table {
 }
 
 // above returns the node a node hangs under, "" for none.
-func above(n api.Channel, known map[string]bool) string {
+func above(n api.Channel, known map[string]api.Channel) string {
+	if up := known[n.Parent].Kind; known[n.Fifth].ID != "" && (up == "" || up == "system") {
+		return n.Fifth
+	}
 	prefix := ""
 	if len(n.ID) < 20 && len(n.ID) > 2 {
 		prefix = n.ID[:len(n.ID)-2]
 	}
 	for _, up := range []string{n.Parent, prefix, n.Region} {
-		if up != n.ID && known[up] {
+		if up != n.ID && known[up].ID != "" {
 			return up
 		}
 	}
@@ -119,7 +124,7 @@ func (d drawing) draw(id, branch, leaf string) {
 // bare reports whether nothing but regions hangs under a region: the catalogue
 // names those above every place, and devices hang under their platform instead.
 func (d drawing) bare(n api.Channel, depth int) bool {
-	if n.Kind != "region" || depth > 4 { // 2, 4, 6 and 8 digits
+	if n.Kind != "region" || depth > 5 { // 2, 4, 6 and 8 digits, and six more
 		return false
 	}
 	return !slices.ContainsFunc(d.below[n.ID], func(child api.Channel) bool { return !d.bare(child, depth+1) })

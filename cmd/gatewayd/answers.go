@@ -102,7 +102,7 @@ func (c *control) channel(p *domain.Processor, it domain.Item, depth int) api.Ch
 		}
 	}
 	return api.Channel{
-		ID: string(it.ID), Name: it.Name, Parent: string(it.Parent), Region: string(it.Region), Owner: owner,
+		ID: string(it.ID), Name: it.Name, Parent: string(it.Parent), Region: string(it.Region), Fifth: string(it.Fifth()), Owner: owner,
 		Online: it.Status == domain.StatusOn, Kind: kindOf(it), Depth: depth,
 	}
 }

@@ -106,7 +106,8 @@ type Channel struct {
 	Name   string `json:"name"`
 	Parent string `json:"parent,omitempty"`
 	Region string `json:"region,omitempty"`
-	Owner  string `json:"owner"` // code of the peer it was learned from; this server's for its own
+	Fifth  string `json:"fifth,omitempty"` // the region below that, by its id in this list
+	Owner  string `json:"owner"`           // code of the peer it was learned from; this server's for its own
 	Online bool   `json:"online"`
 	Kind   string `json:"kind"` // channel, device, system, group, organisation, region
 	Depth  int    `json:"depth"`
