@@ -47,6 +47,13 @@ func TestLowerLearnsNothingOfAnother(t *testing.T) {
 			}
 		}
 	}
+	for _, id := range []domain.Code{"", nobody, districtID, gate, cityID, secondID} {
+		ref++
+		ev := domain.SubscribeIn{Ref: ref, Dialog: 1 << 41, Origin: from, Target: domain.NodeID(id), Expires: time.Minute}
+		if out := l.city.Core().Step(l.Now, ev); fmt.Sprint(out) != fmt.Sprint([]domain.Effect{domain.ReplySubscribe{Ref: ref, Err: domain.ErrDenied}}) {
+			t.Errorf("subscription to %s: %+v", id, out)
+		}
+	}
 	l.Run(time.Minute)
 	shown := 0
 	for _, fx := range l.city.Effects {

@@ -191,8 +191,11 @@ func TestSubscriptionOnTheWire(t *testing.T) {
 			}
 			return false
 		})
-		_, theirs := w.subscribed(t)
+		ours, theirs := w.subscribed(t)
 		s := w.down.subs.get(theirs)
+		if got := w.up.subs.get(ours); got.remote.tag != s.local.tag || got.local.tag != s.remote.tag || got.callID != s.callID {
+			t.Errorf("one end has %+v, the other %+v", got.remote, s.local)
+		}
 		w.tell(theirs, 598*time.Second, manyItems(20), domain.ItemAdded)
 		w.tell(theirs, 500*time.Second, []domain.Item{{ID: domain.NodeID(camera)}}, domain.ItemOff)
 		synctest.Wait()
