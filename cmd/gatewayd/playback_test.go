@@ -57,7 +57,7 @@ func filmed(t *testing.T, length time.Duration) (*storage.Volume, domain.Range) 
 		}
 		s.Flush(start.Add(at))
 		if n%25 == 24 { // the disk is not to be outrun
-			until(t, "the disk has caught up", func() bool { return v.Stats().Disk.Queue == 0 })
+			await(t, "the disk has caught up", func() bool { return v.Stats().Disk.Queue == 0 })
 		}
 	}
 	detached := make(chan struct{})
@@ -71,7 +71,7 @@ func filmed(t *testing.T, length time.Duration) (*storage.Volume, domain.Range) 
 		}
 	}
 	in := domain.Range{From: start, To: start.Add(length)}
-	until(t, "the footage is durable", func() bool {
+	await(t, "the footage is durable", func() bool {
 		list, err := v.Recordings(t.Context(), string(camera1), in.From, in.To)
 		return err == nil && len(list) == 1 && list[0].End.Sub(start) > length-time.Second
 	})
@@ -82,21 +82,6 @@ func recordedTrack() media.Track {
 	t := mediatest.VideoTrack(media.H264)
 	t.Parameters = mediatest.Parameters(media.H264)
 	return t
-}
-
-// until polls for what another goroutine brings about.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	limit := time.After(20 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
 }
 
 // playing is a recording that flows from one box to the other, which has it read.

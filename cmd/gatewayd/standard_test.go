@@ -68,8 +68,8 @@ func newProduct(t *testing.T, self domain.Code, peer sip.Peer) *product {
 	return p
 }
 
-// await returns the next event of a type that is wanted, passing over others.
-func await[E domain.Event](p *product, wanted func(E) bool) E {
+// hear returns the next event of a type that is wanted, passing over others.
+func hear[E domain.Event](p *product, wanted func(E) bool) E {
 	p.t.Helper()
 	late := time.After(40 * time.Second)
 	for {
@@ -125,23 +125,23 @@ func TestStandardUpperSubscribesAtTheDaemon(t *testing.T) {
 	district := launch(t, stateDir(t), districtCode, fmt.Sprintf("[[upper]]\nid = %q\naddress = %q\npassword = \"hidden-1\"\n"+
 		"[[encoder]]\nid = %q\nrtsp = \"rtsp://127.0.0.1:9/x\"\n[record]\nenabled = false\n", cityCode, up.at, camera1))
 	defer district.stop()
-	await(up, func(domain.RegisterIn) bool { return true })
+	hear(up, func(domain.RegisterIn) bool { return true })
 	district.until("it knows its channel", func() bool { return district.channel(camera1).ID != "" })
 	up.ask(func(tag domain.Tag) domain.Effect {
 		return domain.Query{Tag: tag, Peer: lower, Kind: domain.QueryCatalog, SN: 7, Target: districtCode}
 	})
-	await(up, func(in domain.CatalogIn) bool { return !in.Notify && in.SN == 7 })
+	hear(up, func(in domain.CatalogIn) bool { return !in.Notify && in.SN == 7 })
 	a := up.ask(func(tag domain.Tag) domain.Effect {
 		return domain.Subscribe{Tag: tag, Peer: lower, Target: districtCode, Expires: time.Minute}
 	})
-	in := await(up, func(in domain.CatalogIn) bool { return in.Notify })
+	in := hear(up, func(in domain.CatalogIn) bool { return in.Notify })
 	if a.Expires != time.Minute || len(in.Items) != 1 || in.Items[0].ID != domain.NodeID(camera1) || in.Events[0] != domain.ItemOff {
 		t.Errorf("%+v %+v", a, in)
 	}
 	up.ask(func(tag domain.Tag) domain.Effect {
 		return domain.Subscribe{Tag: tag, Dialog: domain.Dialog(a.Tag), Peer: lower, Target: districtCode}
 	})
-	if over := await(up, func(domain.SubscriptionOver) bool { return true }); over.Dialog != domain.Dialog(a.Tag) {
+	if over := hear(up, func(domain.SubscriptionOver) bool { return true }); over.Dialog != domain.Dialog(a.Tag) {
 		t.Errorf("%+v", over)
 	}
 }
@@ -156,12 +156,12 @@ func TestDaemonSubscribesAtAStandardLower(t *testing.T) {
 	low.ask(func(tag domain.Tag) domain.Effect {
 		return domain.Register{Tag: tag, Peer: cityCode, Expires: time.Hour}
 	})
-	query := await(low, func(in domain.QueryIn) bool { return in.Kind == domain.QueryCatalog })
+	query := hear(low, func(in domain.QueryIn) bool { return in.Kind == domain.QueryCatalog })
 	it := domain.Item{ID: domain.NodeID(camera1), Name: "gate", Status: domain.StatusOn, Region: "330107", Grassroots: "001203"}
 	low.ask(func(tag domain.Tag) domain.Effect {
 		return domain.SendCatalog{Tag: tag, Peer: upper, SN: query.SN, Target: query.Target, Items: []domain.Item{it}}
 	})
-	sub := await(low, func(domain.SubscribeIn) bool { return true })
+	sub := hear(low, func(domain.SubscribeIn) bool { return true })
 	if c := city.channel(camera1); !c.Online || c.Fifth != "330107001203" || sub.Expires != 10*time.Minute {
 		t.Errorf("%+v %+v", c, sub)
 	}

@@ -19,10 +19,8 @@ type Node struct {
 	Code    domain.Code
 	Config  domain.Config
 	Archive func(domain.FindRecords) ([]domain.Recording, error) // nil: nothing was recorded
-	Effects []domain.Effect                                      // everything it did since it last started
 	Keep    bool                                                 // keep Effects
 	Plain   bool                                                 // a standard peer: it announces no extension
-	Count   map[string]int                                       // of effects, by type
 	Deaf    *int                                                 // answers SUBSCRIBE with this status by itself; 0: never
 
 	net     *Network
@@ -37,6 +35,9 @@ type Node struct {
 
 // A memory is what a domain loses when it crashes.
 type memory struct {
+	Effects []domain.Effect // everything it did since it last started
+	Count   map[string]int  // of effects, by type
+
 	refs    map[domain.Ref]*request
 	dialogs map[domain.Dialog]*call
 	legs    map[domain.LegID]*leg
