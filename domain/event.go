@@ -49,6 +49,7 @@ type (
 		Expires  time.Duration
 		Name     string // its domain name in words, if it told one
 		Instance string // instance id (negotiated peers); empty for standard ones
+		Run      string // tells one run of the lower from the next; empty: not known
 		Version  Version
 		Caps     Capability
 		Leaving  bool // negotiated: deregisters for good

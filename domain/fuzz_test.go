@@ -66,7 +66,7 @@ func (s *story) event() Event {
 	kind := Kind(s.take(4))
 	switch s.take(24) {
 	case 0:
-		return RegisterIn{Ref: s.ref(), Origin: s.origin(), Expires: time.Duration(s.take(3)) * time.Minute, Instance: []string{"", "a", "b"}[s.take(3)],
+		return RegisterIn{Ref: s.ref(), Origin: s.origin(), Expires: time.Duration(s.take(3)) * time.Minute, Instance: []string{"", "a", "b"}[s.take(3)], Run: []string{"", "1"}[s.take(2)],
 			Caps: Capability(s.take(16)), Leaving: s.take(2) == 0, Force: s.take(3) == 0}
 	case 1:
 		return KeepaliveIn{Ref: s.ref(), Origin: s.origin()}

@@ -175,9 +175,14 @@ func (l *lower) admit(d *desk, ev RegisterIn) {
 	}
 	granted := min(ev.Expires, longestExpires)
 	l.link.Expires = d.now.Add(granted)
-	if l.link.State != LinkOnline {
+	restarted := ev.Run != l.read.run && l.link.Caps.Has(CapPush)
+	l.read.run = ev.Run
+	switch {
+	case l.link.State != LinkOnline:
 		l.online(d)
-	} else if d.now.Sub(l.read.asked) > catalogAge {
+	case restarted: // what it had to tell of its catalogue went with it
+		l.read.anew(d.now.Add(d.jitter(firstQuery)))
+	case d.now.Sub(l.read.asked) > catalogAge:
 		l.read.want(d.now.Add(d.jitter(firstQuery)))
 	}
 	l.alive(d)

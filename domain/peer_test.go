@@ -119,6 +119,39 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 }
 
+// A lower that starts anew within its registration has forgotten what it had still
+// to tell; its upper must not go by what it read before.
+func TestLowerThatStartsAnewIsReadAgain(t *testing.T) {
+	for _, caps := range []Capability{ownCaps, 0} {
+		b := newBench(t, nil)
+		register := func(run string) (asked bool) {
+			t.Helper()
+			b.ref++
+			b.step(RegisterIn{Ref: b.ref, Origin: Origin{below, "udp:10.0.0.2:5060", true}, Expires: time.Hour, Instance: "a", Run: run, Caps: caps})
+			for _, fx := range b.pass(firstQuery) {
+				if q, ok := fx.(Query); ok && q.Kind == QueryCatalog {
+					asked = true
+					b.step(CatalogIn{Ref: b.ref, Origin: Origin{below, "udp:10.0.0.2:5060", true}, SN: q.SN, Sum: 1,
+						Items: []Item{{ID: NodeID(camA), Parent: NodeID(below), Status: StatusOn}}})
+				}
+			}
+			return asked
+		}
+		if !register("1") {
+			t.Fatal("a lower that is new is not asked")
+		}
+		if register("1") {
+			t.Error("a refresh makes it be asked again")
+		}
+		if got, want := register("2"), caps != 0; got != want { // others do not keep to one Call-ID
+			t.Errorf("capabilities %d: asked after a restart %v", caps, got)
+		}
+		if register("2") {
+			t.Error("and again")
+		}
+	}
+}
+
 func TestTwoAddressesTakingTurns(t *testing.T) {
 	b := newBench(t, nil)
 	at := func(address string, want error) {

@@ -32,6 +32,7 @@ type reading struct {
 	state    readState
 	at       time.Time // when to ask, or to give up waiting
 	asked    time.Time // last
+	run      string    // of the lower; see RegisterIn
 	sn       int
 	sum      int
 	set      map[NodeID]Item
@@ -46,9 +47,15 @@ func (r *reading) want(at time.Time) {
 	}
 }
 
+// anew asks for the catalogue at an instant, whatever is under way: it was asked of
+// a run of the lower that has ended.
+func (r *reading) anew(at time.Time) {
+	*r = reading{state: readWanted, at: at, asked: r.asked, run: r.run}
+}
+
 // begin waits for the pages of a query with serial number sn.
 func (r *reading) begin(d *desk, sn int) {
-	*r = reading{state: readAsked, sn: sn, asked: d.now, at: d.now.Add(firstPage),
+	*r = reading{state: readAsked, sn: sn, asked: d.now, run: r.run, at: d.now.Add(firstPage),
 		set: make(map[NodeID]Item), failures: r.failures}
 }
 
@@ -84,7 +91,7 @@ func (r *reading) end(complete bool, d *desk) ([]Item, []CatalogIn) {
 		items = append(items, r.set[id])
 	}
 	later := r.later
-	if *r = (reading{asked: r.asked, sn: r.sn, failures: r.failures + 1}); complete {
+	if *r = (reading{asked: r.asked, run: r.run, sn: r.sn, failures: r.failures + 1}); complete {
 		r.failures = 0
 		return items, later
 	}

@@ -298,7 +298,7 @@ func (node *Node) message(fx domain.Effect) {
 		node.to(fx.Peer, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
 			o.Proved = true
 			return domain.RegisterIn{Ref: ref, Origin: o, Expires: fx.Expires, Caps: node.net.caps(node.Code, fx.Peer, fx.Caps), Leaving: fx.Leaving,
-				Force: fx.Force, Instance: node.Config.Instance, Name: node.Config.Name, Version: domain.Version2022}
+				Force: fx.Force, Instance: node.Config.Instance, Run: fmt.Sprint(node.life), Name: node.Config.Name, Version: domain.Version2022}
 		})
 	case domain.Keepalive:
 		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {

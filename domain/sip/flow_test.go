@@ -22,7 +22,7 @@ func TestRegistrationIsGrantedAndTellsWhatBothCan(t *testing.T) {
 				t.Errorf("answered %+v", a)
 			}
 			want := domain.RegisterIn{Ref: in.Ref, Origin: domain.Origin{From: district, Address: in.Origin.Address, Proved: true},
-				Expires: time.Hour, Name: "上城区", Instance: "run-1", Version: domain.Version2022,
+				Expires: time.Hour, Name: "上城区", Instance: "run-1", Run: w.down.enrol[city].callID, Version: domain.Version2022,
 				Caps: domain.CapPush | domain.CapElementary}
 			if diff := cmp.Diff(want, in); diff != "" {
 				t.Error(diff)

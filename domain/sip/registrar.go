@@ -80,7 +80,7 @@ func (t *Transceiver) proven(r *request, now time.Time) {
 	origin.Proved = true
 	t.ask(&pending{r: r, registration: in}, func(ref domain.Ref) domain.Event {
 		return domain.RegisterIn{Ref: ref, Origin: origin, Expires: expires, Version: in.version,
-			Name: parseName(header(r, headerName)), Instance: clean(header(r, headerInstance), 64),
+			Name: parseName(header(r, headerName)), Instance: clean(header(r, headerInstance), 64), Run: clean(in.callID, 64), // RFC 3261 §10.2.4
 			Caps:    parseCaps(header(r, headerCaps)),
 			Leaving: header(r, headerLeave) == "1", Force: header(r, headerForce) == "1"}
 	})
