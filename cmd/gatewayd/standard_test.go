@@ -32,7 +32,6 @@ func newProduct(t *testing.T, self domain.Code, peer sip.Peer) *product {
 			p.answered <- a
 			return true
 		}
-		p.events <- ev
 		switch ev := ev.(type) {
 		case domain.RegisterIn:
 			p.Answer(domain.ReplyRegister{Ref: ev.Ref, Expires: ev.Expires})
@@ -45,6 +44,7 @@ func newProduct(t *testing.T, self domain.Code, peer sip.Peer) *product {
 		case domain.CatalogIn:
 			p.Answer(domain.Reply{Ref: ev.Ref})
 		}
+		p.events <- ev // after the answer, by which it knows where a lower is and what a dialog is
 		return true
 	}
 	var err error
