@@ -94,7 +94,7 @@ func Discover(ctx context.Context, cfg DiscoverConfig) (Discovery, error) {
 		}
 	}()
 	if err != nil {
-		return Discovery{}, fmt.Errorf("discover: %w", err)
+		return Discovery{}, err
 	}
 	c := newCollector()
 	g, gctx := errgroup.WithContext(ctx)
@@ -104,9 +104,6 @@ func Discover(ctx context.Context, cfg DiscoverConfig) (Discovery, error) {
 	err = g.Wait()
 	if err == nil && len(senders) == 0 {
 		err = errors.New("no interface and no target")
-	}
-	if err != nil {
-		err = fmt.Errorf("discover: %w", err)
 	}
 	return Discovery{c.found, c.ignored}, err
 }

@@ -309,13 +309,13 @@ func TestDiscoveryEndsWithItsContext(t *testing.T) {
 }
 
 func TestBadPlacesToLookAreRefusedBeforeAnythingIsSent(t *testing.T) {
-	for name, cfg := range map[string]DiscoverConfig{
-		"interface": {Interfaces: []string{"no-such-interface"}},
-		"target":    {Interfaces: []string{}, Targets: []string{"10.0.0.0/8"}},
-		"nothing":   {Interfaces: []string{}},
+	for want, cfg := range map[string]DiscoverConfig{
+		"interface no-such-interface: ": {Interfaces: []string{"no-such-interface"}},
+		"":                              {Interfaces: []string{}, Targets: []string{"10.0.0.0/8"}},
+		"no interface and no target":    {Interfaces: []string{}},
 	} {
-		if got, err := Discover(t.Context(), cfg); err == nil {
-			t.Errorf("%s: %+v", name, got)
+		if got, err := Discover(t.Context(), cfg); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%+v, %v, want %q", got, err, want)
 		}
 	}
 }
