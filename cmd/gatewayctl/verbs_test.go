@@ -137,12 +137,13 @@ func TestRequestsCarryWhatWasSaid(t *testing.T) {
 			line: "GET /v1/records/" + channel1 + "?from=2026-03-01T08%3A00%3A00%2B08%3A00&to=2026-03-01T08%3A05%3A00%2B08%3A00"}},
 		"everywhere": {[]string{"records", channel1, "2026-03-01 08:00", "+5m", "--everywhere"}, request{
 			line: "GET /v1/records/" + channel1 + "?everywhere=1&from=2026-03-01T08%3A00%3A00%2B08%3A00&to=2026-03-01T08%3A05%3A00%2B08%3A00"}},
-		"time":    {[]string{"--timeout", "9s", "discover", "--for=3s"}, request{line: "GET /v1/discover?for=3s"}},
-		"list":    {[]string{"import", "-"}, request{"POST /v1/encoders", "standard input"}},
-		"replace": {[]string{"replace", "c", "i"}, request{"PUT /v1/encoders", `{"code":"c","identity":"i"}`}},
-		"leave":   {[]string{"leave", level2}, request{line: "POST /v1/leave/" + level2 + "?for=5m0s"}},
-		"force":   {[]string{"leave", "--force", level2, "--for", "90s"}, request{line: "POST /v1/leave/" + level2 + "?for=1m30s&force=1"}},
-		"join":    {[]string{"join", level2}, request{line: "POST /v1/join/" + level2}},
+		"time":            {[]string{"--timeout", "9s", "discover", "--for=3s"}, request{line: "GET /v1/discover?for=3s"}},
+		"list":            {[]string{"import", "-"}, request{"POST /v1/encoders", "standard input"}},
+		"replace":         {[]string{"replace", "c", "i"}, request{"PUT /v1/encoders", `{"code":"c","identity":"i"}`}},
+		"replace, unseen": {[]string{"replace", "--force", "c", "i"}, request{"PUT /v1/encoders", `{"code":"c","identity":"i","force":true}`}},
+		"leave":           {[]string{"leave", level2}, request{line: "POST /v1/leave/" + level2 + "?for=5m0s"}},
+		"force":           {[]string{"leave", "--force", level2, "--for", "90s"}, request{line: "POST /v1/leave/" + level2 + "?for=1m30s&force=1"}},
+		"join":            {[]string{"join", level2}, request{line: "POST /v1/join/" + level2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := serve(t, noMedia)

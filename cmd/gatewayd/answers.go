@@ -214,7 +214,7 @@ func (c *control) replaceEncoder(r *http.Request) ([]api.Encoder, error) {
 	if err := decodeBody(r, &in); err != nil {
 		return nil, err
 	}
-	if err := c.cameras.replace(domain.Code(in.Code), in.Identity); err != nil {
+	if err := c.cameras.replace(in); err != nil {
 		return nil, err
 	}
 	return c.cameras.list(), nil

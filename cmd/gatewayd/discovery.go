@@ -111,6 +111,21 @@ func (cs *cameras) remember(all []found) {
 	}
 }
 
+// seen reports whether there is an encoder with an identity in the inventory, or
+// was in the last round. The caller holds cs.mu.
+func (cs *cameras) seen(identity string) bool {
+	if cs.inv.find(identity, "") != nil {
+		return true
+	}
+	key, _ := splitSource(identity)
+	for _, f := range cs.known {
+		if sameIdentity(key, f.device.Key()) {
+			return true
+		}
+	}
+	return false
+}
+
 // judge asks an encoder who it is.
 func (cs *cameras) judge(ctx context.Context, f onvif.Found) found {
 	out := found{Found: f}

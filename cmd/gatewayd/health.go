@@ -206,13 +206,15 @@ func (cs *cameras) assign(lines []codeLine) error {
 	return err
 }
 
-// replace puts another encoder behind a code.
-func (cs *cameras) replace(code domain.Code, identity string) error {
-	if strings.TrimSpace(identity) == "" {
-		return badRequest{fmt.Errorf("identity: want the hardware address or serial number of the new encoder")}
-	}
+// replace puts another encoder behind a code. A slip of the pen would be an encoder
+// that never comes: what is no hardware address has to have been seen.
+func (cs *cameras) replace(in api.Replace) error {
+	code, identity := domain.Code(in.Code), strings.TrimSpace(in.Identity)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	if identity == "" || !in.Force && !isHardwareAddress(identity) && !cs.seen(identity) {
+		return badRequest{fmt.Errorf("identity %q: want a hardware address, or the serial number of an encoder that was seen", identity)}
+	}
 	given, err := cs.inv.replace(code, identity, time.Now())
 	if err != nil {
 		return err

@@ -92,6 +92,14 @@ func bareIdentity(s string) string {
 	return s
 }
 
+// isHardwareAddress reports whether an identity is one, with or without its kind
+// and the number of a video source.
+func isHardwareAddress(identity string) bool {
+	key, _ := splitSource(identity)
+	hw, err := net.ParseMAC(bareIdentity(key))
+	return err == nil && len(hw) == 6
+}
+
 // find returns the camera of an encoder: by its identity or, where either side has
 // none (not seen yet, or entered by address), by its address.
 func (v *inventory) find(identity, address string) *camera {

@@ -174,7 +174,8 @@ type Found struct {
 // A Replace moves a channel's code and footage to another encoder.
 type Replace struct {
 	Code     string `json:"code"`
-	Identity string `json:"identity"` // of the new encoder
+	Identity string `json:"identity"`        // of the new encoder: its hardware address, or a serial number that was seen
+	Force    bool   `json:"force,omitempty"` // any other text, too
 }
 
 // A Stream is one running stream with its counters.
