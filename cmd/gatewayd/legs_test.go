@@ -249,16 +249,6 @@ func TestRecordingIsReadAfterItsLegWasClosed(t *testing.T) {
 	quiet(t, to)
 }
 
-// await polls until done.
-func await(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for limit := time.Now().Add(10 * time.Second); !done(); <-time.After(time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
 // A recording of 30 MB goes from box to box to somebody who reads slowly. It comes
 // whole, and the box that has it tells its end no sooner than he has everything.
 func TestDownloadIsAsSlowAsItsReader(t *testing.T) {

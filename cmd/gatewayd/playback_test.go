@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -14,21 +12,11 @@ import (
 	"districtgateway/storage"
 )
 
-// spawnTest starts the child process of a volume; see TestMain.
-func spawnTest(_ []string, files []*os.File) (func() error, func(), error) {
-	cmd := exec.Command(os.Args[0], volumeRole)
-	cmd.ExtraFiles = files
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
-	}
-	return cmd.Wait, func() { _ = cmd.Process.Kill() }, nil
-}
-
 // filmed records some seconds of camera1 on a volume of its own.
 func filmed(t *testing.T, length time.Duration) (*storage.Volume, domain.Range) {
 	t.Helper()
 	v, err := storage.OpenVolume(t.Context(), storage.VolumeConfig{Dir: t.TempDir(), Owner: "box", Create: true, MinFree: 1,
-		Spawn: spawnTest})
+		Spawn: spawnVolume})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func TestLowerLearnsNothingOfAnotherOnTheWire(t *testing.T) {
 	district := launch(t, stateDir(t), districtCode, fmt.Sprintf("[[upper]]\nid = %q\naddress = %q\npassword = \"hidden-1\"\n"+
 		"[[encoder]]\nid = %q\nrtsp = \"rtsp://127.0.0.1:9/x\"\n[record]\nenabled = false\n", cityCode, city.sip, camera1))
 	defer district.stop()
-	city.until("the city knows the district's channel", func() bool {
+	await(t, "the city knows the district's channel", func() bool {
 		var all []api.Channel
 		err := city.client.Get(t.Context(), api.PathChannels, nil, &all)
 		for _, c := range all {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,14 +18,6 @@ import (
 	"districtgateway/media/mediatest"
 	"districtgateway/storage"
 )
-
-// TestMain is also the child process of a volume, as the daemon is.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == volumeRole {
-		os.Exit(volumeCommand())
-	}
-	os.Exit(m.Run())
-}
 
 func channelNumber(n int) domain.Code { return domain.Code(fmt.Sprintf("3301060000132%07d", n)) }
 
@@ -177,9 +168,7 @@ func TestFootageOfTwoVolumesIsPlayedAsOne(t *testing.T) {
 	s := newShelf(t, 2)
 	order := ranked(s.vs.configs, camera1)
 	own, other := order[0].Path, order[1].Path
-	enc := &studio{encoder: mediatest.NewSource(media.Opened{Tracks: []media.Track{{
-		Codec: media.H264, ClockRate: 90000, PayloadType: 96, Parameters: mediatest.Parameters(media.H264),
-	}}})}
+	enc := &studio{encoder: mediatest.NewSource(media.Opened{Tracks: []media.Track{recordedTrack()}})}
 	st := media.NewStream(media.StreamConfig{}, enc.encoder.Open)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
