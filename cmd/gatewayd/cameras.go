@@ -329,7 +329,7 @@ func (cs *cameras) credentials(c camera) (string, digest.Secret) {
 	if e := cs.settings(c); e != nil && e.User != "" {
 		user, password = e.User, e.Password
 	}
-	return user, digest.Secret(password.Reveal())
+	return user, digest.Secret(password)
 }
 
 func (cs *cameras) camera(code domain.Code) camera {

@@ -72,7 +72,7 @@ func loginAt(f config.File) func(domain.Code) boltstore.Login {
 			return boltstore.Login{}
 		}
 		u := f.Uppers[i]
-		return boltstore.Login{User: cmp.Or(u.User, f.Server.ID), Password: domain.Secret(u.Password.Reveal())}
+		return boltstore.Login{User: cmp.Or(u.User, f.Server.ID), Password: u.Password}
 	}
 }
 

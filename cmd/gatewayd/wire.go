@@ -203,12 +203,12 @@ func sipPeers(f config.File) []sip.Peer {
 	for _, u := range f.Uppers {
 		peers = append(peers, sip.Peer{
 			Code: domain.Code(u.ID), Role: domain.Upper, Address: u.Address, Transport: u.Transport,
-			User: cmp.Or(u.User, f.Server.ID), Password: sip.Secret(u.Password.Reveal()), Charset: charsets[u.Charset],
+			User: cmp.Or(u.User, f.Server.ID), Password: u.Password, Charset: charsets[u.Charset],
 		})
 	}
 	for _, l := range f.Lowers {
 		peers = append(peers, sip.Peer{
-			Code: domain.Code(l.ID), Role: domain.Lower, User: l.ID, Password: sip.Secret(l.Password.Reveal()), Charset: charsets[l.Charset],
+			Code: domain.Code(l.ID), Role: domain.Lower, User: l.ID, Password: l.Password, Charset: charsets[l.Charset],
 		})
 	}
 	return peers

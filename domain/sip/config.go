@@ -11,9 +11,6 @@ import (
 	"districtgateway/domain/manscdp"
 )
 
-// A Secret is a password, which never prints.
-type Secret = domain.Secret
-
 // A Peer is how one neighbour is reached and proven. Only those listed exist.
 type Peer struct {
 	Code      domain.Code
@@ -21,7 +18,7 @@ type Peer struct {
 	Address   string // host:port of an Upper's signalling; unused for a Lower, which is where it registered from
 	Transport string // towards an Upper: "udp" or "tcp"; empty: udp
 	User      string // digest user; empty: our own id at an Upper, its id for a Lower
-	Password  Secret
+	Password  domain.Secret
 	Charset   manscdp.Charset // of its bodies, both ways; Auto: judged and by its edition
 	Version   domain.Version  // its edition; VersionUnknown: what it announces
 }

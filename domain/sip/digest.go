@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"districtgateway/domain"
 )
 
 // Digest (RFC 2617, RFC 7616) is written out here instead of using a library: what
@@ -146,7 +148,7 @@ func authorize(challenge, method, uri string, login login) (string, error) {
 // A login is who we are to a peer.
 type login struct {
 	user     string
-	password Secret
+	password domain.Secret
 }
 
 func writeCredentials(p, challenge map[string]string) string {

@@ -7,11 +7,12 @@ package config
 import (
 	"encoding"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"strconv"
 	"strings"
 	"time"
+
+	"districtgateway/domain"
 )
 
 // A File is the whole configuration.
@@ -52,7 +53,7 @@ type Upper struct {
 	Address        string        `toml:"address" doc:"Host and port of its SIP service." example:"192.0.2.10:5060" need:"yes"`
 	Transport      string        `toml:"transport" doc:"SIP over udp or tcp." default:"udp"`
 	User           string        `toml:"user" doc:"Digest user name. Empty: the id of this server."`
-	Password       Secret        `toml:"password" doc:"Digest password agreed with the upper domain."`
+	Password       domain.Secret `toml:"password" doc:"Digest password agreed with the upper domain."`
 	RegisterEvery  time.Duration `toml:"register_every" doc:"Validity asked for at registration; refreshed before it ends." default:"1h"`
 	RetryEvery     time.Duration `toml:"retry_every" doc:"Pause after a failed registration; a random part is added." default:"60s"`
 	KeepaliveEvery time.Duration `toml:"keepalive_every" doc:"Time between heartbeats." default:"60s"`
@@ -66,7 +67,7 @@ type Upper struct {
 type Lower struct {
 	ID             string        `toml:"id" doc:"20-digit code of the lower server." example:"33010200002000000001" need:"yes"`
 	Name           string        `toml:"name" doc:"Name shown to people."`
-	Password       Secret        `toml:"password" doc:"Digest password it registers with. Each lower domain has its own." need:"yes"`
+	Password       domain.Secret `toml:"password" doc:"Digest password it registers with. Each lower domain has its own." need:"yes"`
 	Media          string        `toml:"media" doc:"Transport asked for when media is received from it: udp, tcp-passive (it connects here) or tcp-active (this gateway connects to it)." default:"tcp-passive"`
 	Elementary     bool          `toml:"elementary" doc:"Ask for plain H.264/H.265 RTP instead of program stream, if it can."`
 	KeepaliveEvery time.Duration `toml:"keepalive_every" doc:"Heartbeats expected from it." default:"60s"`
@@ -82,23 +83,23 @@ type Discovery struct {
 	Addresses  []string      `toml:"addresses" doc:"Addresses and networks to probe one by one, where multicast does not reach: IP or CIDR, at most 4096 hosts." example:"[\"10.1.0.0/24\"]"`
 	Every      time.Duration `toml:"every" doc:"Time between rounds." default:"60s"`
 	User       string        `toml:"user" doc:"User name tried on encoders found."`
-	Password   Secret        `toml:"password" doc:"Password tried on encoders found."`
+	Password   domain.Secret `toml:"password" doc:"Password tried on encoders found."`
 	Adopt      bool          `toml:"adopt" doc:"Give encoders found a code and take them into service. Off: they are only listed by gatewayctl discover." default:"true"`
 }
 
 // Encoder is one [[encoder]] table.
 type Encoder struct {
-	ID       string `toml:"id" doc:"20-digit code of the channel. Empty: the next free one of this server." example:"33010600001320000001"`
-	Name     string `toml:"name" doc:"Name of the channel." example:"North gate"`
-	ONVIF    string `toml:"onvif" doc:"ONVIF address: host, host:port or the URL of its device service."`
-	RTSP     string `toml:"rtsp" doc:"RTSP address of the main stream, for encoders without ONVIF." example:"rtsp://10.1.0.31/main"`
-	SubRTSP  string `toml:"sub_rtsp" doc:"RTSP address of the sub stream."`
-	Identity string `toml:"identity" doc:"Hardware address or serial number, by which it is found again at another address." example:"00:11:22:33:44:55"`
-	User     string `toml:"user" doc:"User name. Empty: that of [discovery]."`
-	Password Secret `toml:"password" doc:"Password. Empty: that of [discovery]."`
-	Basic    bool   `toml:"basic" doc:"Answer RTSP Basic authentication too: old encoders know nothing else, but the password can be read on the way."`
-	UDP      bool   `toml:"udp" doc:"Fetch RTSP media over UDP rather than TCP. TCP is taken all the same if nothing comes within 3 s."`
-	Record   *bool  `toml:"record" doc:"Record it. Absent: as [record] says."`
+	ID       string        `toml:"id" doc:"20-digit code of the channel. Empty: the next free one of this server." example:"33010600001320000001"`
+	Name     string        `toml:"name" doc:"Name of the channel." example:"North gate"`
+	ONVIF    string        `toml:"onvif" doc:"ONVIF address: host, host:port or the URL of its device service."`
+	RTSP     string        `toml:"rtsp" doc:"RTSP address of the main stream, for encoders without ONVIF." example:"rtsp://10.1.0.31/main"`
+	SubRTSP  string        `toml:"sub_rtsp" doc:"RTSP address of the sub stream."`
+	Identity string        `toml:"identity" doc:"Hardware address or serial number, by which it is found again at another address." example:"00:11:22:33:44:55"`
+	User     string        `toml:"user" doc:"User name. Empty: that of [discovery]."`
+	Password domain.Secret `toml:"password" doc:"Password. Empty: that of [discovery]."`
+	Basic    bool          `toml:"basic" doc:"Answer RTSP Basic authentication too: old encoders know nothing else, but the password can be read on the way."`
+	UDP      bool          `toml:"udp" doc:"Fetch RTSP media over UDP rather than TCP. TCP is taken all the same if nothing comes within 3 s."`
+	Record   *bool         `toml:"record" doc:"Record it. Absent: as [record] says."`
 }
 
 // Volume is one [[volume]] table.
@@ -115,30 +116,6 @@ type Volume struct {
 type Record struct {
 	Enabled bool `toml:"enabled" doc:"Record every encoder that does not say otherwise." default:"true"`
 }
-
-// A Secret is a password. It never shows itself in output.
-type Secret string
-
-const redacted = "***"
-
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return redacted
-}
-
-// GoString, LogValue and MarshalText keep it out of dumps, logs and files shown.
-func (s Secret) GoString() string { return strconv.Quote(s.String()) }
-
-// LogValue redacts the secret in logs.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText redacts the secret in encodings.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// Reveal returns the password itself.
-func (s Secret) Reveal() string { return string(s) }
 
 // A Size is a number of bytes, written with a unit: 500MB, 4MiB, 2TB.
 type Size int64

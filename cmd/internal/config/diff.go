@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/BurntSushi/toml"
+
+	"districtgateway/domain"
 )
 
 // A Change is one key whose value differs between two configurations. Secrets
@@ -85,8 +87,8 @@ func flatten(v reflect.Value, path string, into map[string]leaf) (paths []string
 		}
 	}
 	l.value = l.shown
-	if s, ok := v.Interface().(Secret); ok {
-		l.value = s.Reveal()
+	if s, ok := v.Interface().(domain.Secret); ok {
+		l.value = string(s)
 	}
 	into[path] = l
 	return []string{path}

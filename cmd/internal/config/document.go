@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"districtgateway/domain"
 )
 
 // WriteReference writes the reference of every key, in Markdown.
@@ -58,7 +60,7 @@ func typeName(t reflect.Type) string {
 		return "duration"
 	case reflect.TypeFor[Size]():
 		return "size"
-	case reflect.TypeFor[Secret]():
+	case reflect.TypeFor[domain.Secret]():
 		return "password"
 	case reflect.TypeFor[PortRange]():
 		return "port range"
