@@ -217,9 +217,10 @@ func TestFullDiskKeepsWhatWasDurable(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Fatal("no /dev/full here")
 	}
-	r := newRig(t)
 	var told atomic.Int32
-	r.vol.disk.onFull = func() { told.Add(1) } // would make room by deleting what this test looks at
+	r := newRig(t, func(v *Volume) {
+		v.disk.onFull = func() { told.Add(1) } // would make room by deleting what this test looks at
+	})
 	start := noon()
 	f := r.feed(RecorderConfig{Channel: "cam"}, start, videoTrack(media.H264))
 	f.run(101, 25)

@@ -68,14 +68,17 @@ func config(dir string, procs *processes) VolumeConfig {
 	return VolumeConfig{Dir: dir, Owner: "box-1", Create: true, MinFree: 1, Spawn: procs.spawn}
 }
 
-// openRig opens a volume in dir and runs it, fast.
-func openRig(t *testing.T, cfg VolumeConfig, procs *processes) *rig {
+// openRig opens a volume, changes it before it runs, and runs it, fast.
+func openRig(t *testing.T, cfg VolumeConfig, procs *processes, changes ...func(*Volume)) *rig {
 	t.Helper()
 	vol, err := OpenVolume(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	vol.tempo = tempo{5 * time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond}
+	for _, change := range changes {
+		change(vol)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- vol.Run(ctx) }()
@@ -89,9 +92,9 @@ func openRig(t *testing.T, cfg VolumeConfig, procs *processes) *rig {
 	return r
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, changes ...func(*Volume)) *rig {
 	procs := new(processes)
-	return openRig(t, config(t.TempDir(), procs), procs)
+	return openRig(t, config(t.TempDir(), procs), procs, changes...)
 }
 
 // await polls until ok, which another goroutine or process brings about.
