@@ -14,7 +14,8 @@ func importVerb() *verb {
 		name: "import", args: "FILE.csv", least: 1, most: 1, summary: "give encoders the codes of a list",
 		about: `Reads a code list and gives each encoder in it its code and name. An encoder
 that has another code moves to the new one, with what was recorded of it; one
-that has not been seen yet is entered and waits to be found. FILE may be - for standard input.
+that has not been seen yet is entered and waits to be found. FILE may be - for
+standard input.
 
 The list is CSV with a header line naming the columns code, name, identity
 (hardware address or serial number) and address (ONVIF or rtsp://), in any

@@ -16,7 +16,7 @@ import (
 func recordsVerb() *verb {
 	everywhere := false
 	return &verb{
-		name: "records", args: "CHANNEL FROM TO", least: 3, most: 3, summary: "list the recordings of a channel",
+		name: "records", args: "CHANNEL FROM TO [--everywhere]", least: 3, most: 3, summary: "list the recordings of a channel",
 		about: `Lists what is recorded of a channel in a range, wherever it is recorded, and
 for channels of this gateway also the holes with their causes. RECORDED BY is
 the server or the device that recorded it, if that is known.

@@ -182,7 +182,7 @@ func TestFailuresNameWhatAndWhy(t *testing.T) {
 		"other verb":  {exitUsage, "gatewayctl: no verb \"x\"\nTry: gatewayctl help\n", []string{"x"}},
 		"option":      {exitUsage, "gatewayctl: peers: flag provided but not defined: -x\nTry: gatewayctl help peers\n", []string{"peers", "-x"}},
 		"argument":    {exitUsage, "gatewayctl: peers: unexpected argument \"x\"\nTry: gatewayctl help peers\n", []string{"peers", "x"}},
-		"no argument": {exitUsage, "gatewayctl: records: want CHANNEL FROM TO\nTry: gatewayctl help records\n", []string{"records", "x"}},
+		"no argument": {exitUsage, "gatewayctl: records: want CHANNEL FROM TO [--everywhere]\nTry: gatewayctl help records\n", []string{"records", "x"}},
 		"no target":   {exitUsage, "gatewayctl: live: want -o FILE, or -o - for standard output\nTry: gatewayctl help live\n", []string{"live", "x"}},
 		"two outputs": {exitUsage, "gatewayctl: live: --json and -o -: both want standard output\nTry: gatewayctl help live\n", []string{"live", "x", "-o", "-", "--json"}},
 		"backwards": {exitUsage, "gatewayctl: records: FROM 2026-03-01 12:00:00 is not before TO 2026-03-01 11:59:00\nTry: gatewayctl help records\n",
