@@ -128,6 +128,8 @@ func (r *Recorder) SetKind(k Kind) { r.kind.Store(uint32(k)) }
 // stopped. Any goroutine.
 func (r *Recorder) Disable() { r.disable.Store(true) }
 
+var _ media.StatsSink = (*Recorder)(nil)
+
 // SinkStats returns the counters. Any goroutine.
 func (r *Recorder) SinkStats() media.SinkStats {
 	return media.SinkStats{

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -174,9 +172,6 @@ func (cs *cameras) startMissing(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// placeEvery is how often a recorded camera is asked whether it is on the right volume.
-const placeEvery = 2 * time.Second
-
 // serve keeps one camera's main stream recorded.
 func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 	c := cs.camera(code)
@@ -195,36 +190,6 @@ func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 		err = cs.recordOn(ctx, &c, s)
 	}
 	return err
-}
-
-// recordOn has a stream recorded as long as it belongs on the volume it falls to
-// now. When that is gone, or another is right, it returns nil.
-func (cs *cameras) recordOn(ctx context.Context, c *camera, s *media.Stream) error {
-	r, err := cs.startRecording(ctx, c)
-	if err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
-	watched := &watchedSink{Sink: r.sink, ended: make(chan error, 1)}
-	if err := s.Attach(watched); err != nil {
-		return err
-	}
-	cs.update(c.Code, func(sv *service) { sv.recorder = r.sink })
-	tick := time.NewTicker(placeEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-watched.ended:
-			return fmt.Errorf("recording ended: %w", err)
-		case <-tick.C:
-			if !r.misplaced() {
-				continue
-			}
-		case <-r.volume:
-		case <-ctx.Done():
-		}
-		s.Detach(watched)
-		return nil
-	}
 }
 
 // watchOver keeps looking whether an encoder that is not recorded answers.
@@ -263,50 +228,6 @@ func (cs *cameras) answers(ctx context.Context, c camera) bool {
 	}
 	conn.Close()
 	return true
-}
-
-// A recording is a recorder, when the volume it records on is closed, and whether it
-// belongs on another.
-type recording struct {
-	sink      media.Sink
-	volume    <-chan struct{}
-	misplaced func() bool
-}
-
-// startRecording makes a recorder, waiting until there is a volume to record on.
-func (cs *cameras) startRecording(ctx context.Context, c *camera) (recording, error) {
-	tick := time.NewTicker(statusEvery)
-	defer tick.Stop()
-	for {
-		r, err := cs.record(c)
-		if !errors.Is(err, errNoVolume) {
-			return r, err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return recording{}, ctx.Err()
-		}
-	}
-}
-
-// A watchedSink tells when its sink was closed.
-type watchedSink struct {
-	media.Sink
-	ended chan error
-}
-
-func (w *watchedSink) Close(cause error) {
-	w.Sink.Close(cause)
-	w.ended <- cause
-}
-
-// records reports whether a camera is to be recorded.
-func (cs *cameras) records(c camera) bool {
-	if e := cs.settings(c); e != nil && e.Record != nil {
-		return *e.Record
-	}
-	return cs.file.Record.Enabled
 }
 
 // settings returns the camera's table in the configuration, or nil.
@@ -435,18 +356,6 @@ func streamsOf(c onvif.Channel) uint8 {
 		return 2
 	}
 	return 1
-}
-
-// splitSource splits the identity of a camera into the encoder's key and the
-// number of the video source, from 0.
-func splitSource(identity string) (key string, source int) {
-	key, n, ok := strings.Cut(identity, "#")
-	if ok {
-		if v, err := strconv.Atoi(n); err == nil && v > 0 {
-			return key, v - 1
-		}
-	}
-	return key, 0
 }
 
 // lookAgain asks for a round of discovery soon.

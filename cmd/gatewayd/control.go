@@ -182,3 +182,13 @@ func (c *control) view(ctx context.Context, f func(*domain.Processor)) error {
 	defer cancel()
 	return c.loop.View(ctx, f)
 }
+
+// decodeBody reads the JSON body of a request.
+func decodeBody(r *http.Request, v any) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxCodeList))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badRequest{fmt.Errorf("body: %w", err)}
+	}
+	return nil
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,6 +91,18 @@ func bareIdentity(s string) string {
 		return hw.String()
 	}
 	return s
+}
+
+// splitSource splits the identity of a camera into the encoder's key and the
+// number of the video source, from 0.
+func splitSource(identity string) (key string, source int) {
+	key, n, ok := strings.Cut(identity, "#")
+	if ok {
+		if v, err := strconv.Atoi(n); err == nil && v > 0 {
+			return key, v - 1
+		}
+	}
+	return key, 0
 }
 
 // isHardwareAddress reports whether an identity is one, with or without its kind
