@@ -127,6 +127,21 @@ func TestHealthNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestVolumeThatTakesNothingIsNotCalledGood(t *testing.T) {
+	for want, times := range map[string][2]time.Duration{
+		volumeGood:                  {0, 0},
+		"has not answered for 3s":   {3 * time.Second, 12 * time.Second},
+		"has taken nothing for 12s": {0, 12 * time.Second},
+	} {
+		if got := volumeState(times[0], times[1]); got != want {
+			t.Errorf("%v: %q, want %q", times, got, want)
+		}
+	}
+	if got := volumeState(0, failingFor-1); got != volumeGood {
+		t.Errorf("while it makes room: %q", got)
+	}
+}
+
 func TestElementaryParametersSurviveTheSDP(t *testing.T) {
 	tracks := []media.Track{
 		{Codec: media.H264, ClockRate: 90000, PayloadType: 96, Parameters: mediatest.Parameters(media.H264)},

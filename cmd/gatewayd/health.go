@@ -124,14 +124,21 @@ func (vs *volumes) list() []api.Volume {
 
 func volumeOf(path string, v *storage.Volume) api.Volume {
 	st := v.Stats()
-	out := api.Volume{
-		Path: path, ID: v.Identity().Volume, State: volumeGood, Used: st.Bytes + st.OpenBytes, Free: st.Free,
+	return api.Volume{
+		Path: path, ID: v.Identity().Volume, State: volumeState(st.Disk.Stalled, v.Failing()), Used: st.Bytes + st.OpenBytes, Free: st.Free,
 		Oldest: st.Oldest, Segments: int(st.Segments) + st.Open,
 	}
-	if st.Disk.Stalled > 0 {
-		out.State = fmt.Sprintf("has not answered for %s", st.Disk.Stalled.Round(time.Second))
+}
+
+// volumeState says how an open volume is, in words.
+func volumeState(stalled, failing time.Duration) string {
+	switch {
+	case stalled > 0:
+		return fmt.Sprintf("has not answered for %s", stalled.Round(time.Second))
+	case failing >= failingFor: // its channels are recorded on others
+		return fmt.Sprintf("has taken nothing for %s", failing.Round(time.Second))
 	}
-	return out
+	return volumeGood
 }
 
 // list tells how the encoders are.
