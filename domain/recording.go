@@ -24,11 +24,11 @@ const stamp = "20060102T150405Z"
 // addressOf names a recording of ours to others, who need not know what lies where:
 // server, channel and span. INVITE Playback of that channel and span reads it.
 func addressOf(server Code, r Recording) string {
-	return fmt.Sprintf("%s/%s/%s-%s", server, r.Channel, r.Range.From.UTC().Format(stamp), wholeSecond(r.Range.To).UTC().Format(stamp))
+	return fmt.Sprintf("%s/%s/%s-%s", server, r.Channel, r.Range.From.UTC().Format(stamp), WholeSecond(r.Range.To).UTC().Format(stamp))
 }
 
-// wholeSecond rounds an end up: instants travel in seconds, and nothing may be cut off.
-func wholeSecond(t time.Time) time.Time { return t.Add(time.Second - 1).Truncate(time.Second) }
+// WholeSecond rounds an end up: instants travel in seconds, and nothing may be cut off.
+func WholeSecond(t time.Time) time.Time { return t.Add(time.Second - 1).Truncate(time.Second) }
 
 // at reports whether r is at an address. A recording that has grown since it was
 // listed, or lost its oldest segments, is the same one still.

@@ -22,6 +22,9 @@ type SessionView struct {
 	Monitor Party // of what is received: of who asked first
 }
 
+// Caps returns the capabilities that this program has: all of them are announced.
+func (p *Processor) Caps() Capability { return ownCaps }
+
 // Links returns every link, uppers first, by code.
 func (p *Processor) Links() []Link {
 	links := make([]Link, 0, len(p.uppers)+len(p.lowers))

@@ -119,8 +119,6 @@ func (g *gateway) wireDomain(ctx context.Context, instance string) error {
 		return err
 	}
 	self := domain.Code(g.file.Server.ID)
-	caps := domain.CapUpperKeepalive | domain.CapRefuseLeave | domain.CapPush | domain.CapElementary |
-		domain.CapParties
 	p, err := domain.NewProcessor(domain.Config{
 		Self: self, Name: g.file.Server.Name, Region: domain.NodeID(g.file.Server.Region),
 		Maker: "District Gateway", Model: "gatewayd", Firmware: version, Instance: instance,
@@ -131,7 +129,7 @@ func (g *gateway) wireDomain(ctx context.Context, instance string) error {
 	}
 	g.sip, err = sip.New(sip.Config{
 		Self: self, Name: g.file.Server.Name, Listen: g.file.Server.ListenAddr(), Address: g.file.Server.PublicAddr(),
-		Peers: append(sipPeers(g.file), former...), Links: state.Links, Caps: caps, Instance: instance, UserAgent: "DistrictGateway/" + version,
+		Peers: append(sipPeers(g.file), former...), Links: state.Links, Caps: p.Caps(), Instance: instance, UserAgent: "DistrictGateway/" + version,
 		Post: g.post, Log: part(g.log, "sip"),
 	})
 	if err != nil {

@@ -131,7 +131,7 @@ func recordOf(r *manscdp.Record, channel domain.Code) (domain.Recording, bool) {
 
 func recordFrom(rec domain.Recording, name string) manscdp.Record {
 	r := manscdp.Record{DeviceID: string(rec.Channel), Name: name, FilePath: rec.Path, Start: rec.Range.From,
-		End: wholeSecond(rec.Range.To), Type: kindName(rec.Kind), RecorderID: rec.Recorder, Location: rec.Location}
+		End: domain.WholeSecond(rec.Range.To), Type: kindName(rec.Kind), RecorderID: rec.Recorder, Location: rec.Location}
 	if rec.Bytes > 0 {
 		r.FileSize = manscdp.Some(rec.Bytes)
 	}

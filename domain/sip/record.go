@@ -2,7 +2,6 @@ package sip
 
 import (
 	"strings"
-	"time"
 
 	"districtgateway/domain"
 	"districtgateway/domain/manscdp"
@@ -13,7 +12,7 @@ const maxPath = 256
 
 // recordQuery writes a query for recordings.
 func recordQuery(head manscdp.Head, fx domain.Query) manscdp.Message {
-	m := &manscdp.RecordInfoQuery{Head: head, Start: fx.Range.From, End: wholeSecond(fx.Range.To), Secrecy: manscdp.Some(0),
+	m := &manscdp.RecordInfoQuery{Head: head, Start: fx.Range.From, End: domain.WholeSecond(fx.Range.To), Secrecy: manscdp.Some(0),
 		Type: "all", FilePath: fx.Filter.Path, RecorderID: fx.Filter.Recorder}
 	if fx.Filter.OneKind {
 		m.Type = kindName(fx.Filter.Kind)
@@ -77,9 +76,6 @@ func kindOf(s string) (domain.RecordKind, bool) {
 	}
 	return domain.RecordScheduled, false
 }
-
-// wholeSecond rounds an end up: instants travel in seconds, and nothing may be cut off.
-func wholeSecond(t time.Time) time.Time { return t.Add(time.Second - 1).Truncate(time.Second) }
 
 // extraPrefix begins the ExtraInfo that names both parties of a query (QUERY-904).
 const extraPrefix = "X-District: "
