@@ -289,9 +289,9 @@ func part(dice *rand.Rand, node *domaintest.Node) watcher {
 		upper = cityID
 	}
 	if dice.IntN(3) == 0 {
-		return watcher{node.Rejoin(upper), node}
+		return watcher{node.JoinUpper(upper), node}
 	}
-	return watcher{node.Secede(upper, dice.IntN(4) == 0, time.Duration(1+dice.IntN(120))*time.Second), node}
+	return watcher{node.LeaveUpper(upper, dice.IntN(4) == 0, time.Duration(1+dice.IntN(120))*time.Second), node}
 }
 
 // rejoin has whoever left come back; what is left is counted.
@@ -302,7 +302,7 @@ func rejoin(nodes []*domaintest.Node) (left int) {
 		}
 		for _, p := range node.Config.Peers {
 			if p.Role == domain.Upper {
-				node.Leave(node.Rejoin(p.Code))
+				node.Leave(node.JoinUpper(p.Code))
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func (l *levels) left(t *testing.T, tk *domaintest.Ticket) {
 
 func TestUpperThatWasLeftIsNotRegisteredWithAgain(t *testing.T) {
 	l := online(t, newLevels(1))
-	tk := l.city.Secede(provinceID, false, 0)
+	tk := l.city.LeaveUpper(provinceID, false, 0)
 	l.Run(time.Second)
 	l.left(t, tk)
 	grave := l.city.Tombstones()[0]
@@ -40,10 +40,10 @@ func TestUpperThatWasLeftIsNotRegisteredWithAgain(t *testing.T) {
 	if n := l.city.Count["Register"]; n != 0 || l.upperState() != domain.LinkLeft {
 		t.Errorf("after a restart it registered %d times, %v", n, l.upperState())
 	}
-	if again := l.city.Secede(provinceID, false, 0); again.Answers != 1 || again.Err != nil {
+	if again := l.city.LeaveUpper(provinceID, false, 0); again.Answers != 1 || again.Err != nil {
 		t.Errorf("leaving what was left: %+v", again)
 	}
-	back := l.city.Rejoin(provinceID)
+	back := l.city.JoinUpper(provinceID)
 	l.Run(20 * time.Second)
 	if back.Answers != 1 || back.Err != nil || len(l.city.Tombstones()) != 0 || !l.settled() {
 		t.Errorf("%+v, tombstones %+v, %+v", back, l.city.Tombstones(), l.city.Core().Links())
@@ -57,7 +57,7 @@ func TestRefusedLeaveIsTriedUntilItIsGranted(t *testing.T) {
 	l.Run(20 * time.Second)
 	watched := l.province.Watch(gate, domain.Live, domain.Range{})
 	l.Run(2 * time.Second)
-	tk := l.city.Secede(provinceID, false, 0)
+	tk := l.city.LeaveUpper(provinceID, false, 0)
 	l.Run(70 * time.Second)
 	if link := l.city.Link(provinceID, domain.Upper); !watched.Open || tk.Answers != 0 || link.State != domain.LinkLeaving || link.Reason != "leaving: 486 busy" {
 		t.Errorf("watched %+v, ticket %+v, link %+v", watched, tk, link)
@@ -77,7 +77,7 @@ func TestLeavingEndsWithThePatience(t *testing.T) {
 	watched := l.province.Watch(gate, domain.Live, domain.Range{})
 	l.Run(2 * time.Second)
 	start := l.Now
-	tk := l.city.Secede(provinceID, false, 100*time.Second)
+	tk := l.city.LeaveUpper(provinceID, false, 100*time.Second)
 	l.Run(10 * time.Minute)
 	var refused *domain.Refused
 	if !errors.As(tk.Err, &refused) || refused.Level != provinceID || refused.Status != 486 || tk.Answers != 1 {
@@ -108,7 +108,7 @@ func TestForcedLeaveEndsTheSessions(t *testing.T) {
 			if !reached {
 				l.Cut = func(a, b domain.Code) bool { return a == provinceID || b == provinceID }
 			}
-			tk := l.city.Secede(provinceID, true, 0)
+			tk := l.city.LeaveUpper(provinceID, true, 0)
 			l.Run(40 * time.Second)
 			link := l.city.Link(provinceID, domain.Upper)
 			want := map[bool]string{true: "the upper agreed", false: "by force, not confirmed: no answer"}[reached]
@@ -133,9 +133,9 @@ func TestJoiningEndsALeaveThatIsUnderWay(t *testing.T) {
 	l.Run(20 * time.Second)
 	watched := l.province.Watch(gate, domain.Live, domain.Range{})
 	l.Run(2 * time.Second)
-	tk := l.city.Secede(provinceID, false, 0)
+	tk := l.city.LeaveUpper(provinceID, false, 0)
 	l.Run(40 * time.Second)
-	back := l.city.Rejoin(provinceID)
+	back := l.city.JoinUpper(provinceID)
 	l.province.Leave(watched)
 	l.Run(10 * time.Minute)
 	if !errors.Is(tk.Err, domain.ErrGone) || tk.Answers != 1 || back.Answers != 1 || back.Err != nil || !l.settled() {
@@ -147,17 +147,17 @@ func TestJoiningEndsALeaveThatIsUnderWay(t *testing.T) {
 func TestOnlyAConfiguredUpperIsLeftAndJoined(t *testing.T) {
 	l := online(t, newLevels(6))
 	for name, tk := range map[string]*domaintest.Ticket{
-		"leave a lower": l.city.Secede(districtID, true, 0), "leave a stranger": l.city.Secede(secondID, true, 0),
-		"join a lower": l.city.Rejoin(districtID), "join a stranger": l.city.Rejoin(secondID)} {
+		"leave a lower": l.city.LeaveUpper(districtID, true, 0), "leave a stranger": l.city.LeaveUpper(secondID, true, 0),
+		"join a lower": l.city.JoinUpper(districtID), "join a stranger": l.city.JoinUpper(secondID)} {
 		if tk.Answers != 1 || !errors.Is(tk.Err, domain.ErrNoUpper) {
 			t.Errorf("%s: %+v", name, tk)
 		}
 	}
-	if tk := l.city.Rejoin(provinceID); tk.Answers != 1 || tk.Err != nil {
+	if tk := l.city.JoinUpper(provinceID); tk.Answers != 1 || tk.Err != nil {
 		t.Errorf("joining where we are: %+v", tk)
 	}
 	l.city.Step(domain.Stop{})
-	if tk := l.city.Secede(provinceID, true, 0); !errors.Is(tk.Err, domain.ErrGone) {
+	if tk := l.city.LeaveUpper(provinceID, true, 0); !errors.Is(tk.Err, domain.ErrGone) {
 		t.Errorf("while going down: %+v", tk)
 	}
 }
@@ -171,7 +171,7 @@ func TestLeaveEndsThoughAnyOneMessageIsLost(t *testing.T) {
 		l.Run(20 * time.Second)
 		from := l.Messages
 		l.Drop = func(message int) bool { return message == from+k }
-		tk := l.city.Secede(provinceID, false, 0)
+		tk := l.city.LeaveUpper(provinceID, false, 0)
 		tries := l.city.Count["Register"]
 		l.Run(2 * time.Minute)
 		l.left(t, tk)

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"net/netip"
 	"testing"
 	"time"
 
-	"districtgateway/cmd/internal/api"
 	"districtgateway/domain"
 	"districtgateway/domain/sip"
 )
@@ -18,90 +14,26 @@ const (
 	madeUp     = domain.Code("33019900001320000009")
 )
 
-// A prober is a lower that is registered, and asks its upper for what lowers do not ask.
-type prober struct {
-	*sip.Transceiver
-	t        *testing.T
-	answered chan domain.Answered
-	told     chan domain.Event // whatever else came
-	tag      domain.Tag
-}
-
-func probing(t *testing.T, upper string) *prober {
-	t.Helper()
-	p := &prober{t: t, answered: make(chan domain.Answered, 16), told: make(chan domain.Event, 1024)}
-	post := func(ev domain.Event) bool {
-		switch ev := ev.(type) {
-		case domain.Answered:
-			p.answered <- ev
-		case domain.KeepaliveIn:
-			p.Answer(domain.Reply{Ref: ev.Ref})
-		case domain.QueryIn: // of its own catalogue
-			p.Answer(domain.Reply{Ref: ev.Ref})
-		case domain.OptionsIn:
-		default:
-			p.told <- ev
-		}
-		return true
-	}
-	var err error
-	p.Transceiver, err = sip.New(sip.Config{Self: secondCode, Listen: netip.MustParseAddrPort("127.0.0.1:0"), Caps: 0xFF, Post: post,
-		Peers: []sip.Peer{{Code: cityCode, Role: domain.Upper, Address: upper, Password: "hidden-2"}}, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	if _, err := p.Addr(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if a := p.ask(func(tag domain.Tag) domain.Effect {
-		return domain.Register{Tag: tag, Peer: cityCode, Expires: time.Hour, Caps: 0xFF}
-	}); a.Status != 200 {
-		t.Fatalf("register: %+v", a)
-	}
-	return p
-}
-
-// ask sends a request and returns its answer without its tag.
-func (p *prober) ask(request func(domain.Tag) domain.Effect) domain.Answered {
+// everything asks for all there is to ask about an id, and returns the answers without
+// their tags.
+func (p *product) everything(id domain.Code) (answers []domain.Answered) {
 	p.t.Helper()
-	p.tag++
-	p.Send(request(p.tag))
-	select {
-	case a := <-p.answered:
-		if a.Tag != p.tag {
-			p.t.Fatalf("answer %+v to request %d", a, p.tag)
-		}
+	probe := func(request func(domain.Tag) domain.Effect) {
+		a := p.tryAsk(request)
 		a.Tag = 0
-		return a
-	case <-time.After(40 * time.Second):
-		p.t.Fatal("no answer")
-		return domain.Answered{}
+		answers = append(answers, a)
 	}
-}
-
-// everything asks for all there is to ask about an id, and returns the answers.
-func (p *prober) everything(id domain.Code) (answers []domain.Answered) {
-	p.t.Helper()
 	ref, in := domain.PeerRef{Code: cityCode, Role: domain.Upper}, domain.Range{From: time.Unix(1_772_000_000, 0), To: time.Unix(1_772_003_600, 0)}
 	for _, kind := range []domain.QueryKind{domain.QueryCatalog, domain.QueryDeviceInfo, domain.QueryDeviceStatus, domain.QueryRecords} {
-		answers = append(answers, p.ask(func(tag domain.Tag) domain.Effect {
+		probe(func(tag domain.Tag) domain.Effect {
 			return domain.Query{Tag: tag, Peer: ref, Kind: kind, SN: int(tag), Target: domain.NodeID(id), Range: in}
-		}))
+		})
 	}
 	for _, kind := range []domain.Kind{domain.Live, domain.Playback} {
-		answers = append(answers, p.ask(func(tag domain.Tag) domain.Effect {
+		probe(func(tag domain.Tag) domain.Effect {
 			return domain.Invite{Tag: tag, Peer: ref, Channel: id, Kind: kind, Range: in, Stream: fmt.Sprintf("%s:%d", id, tag),
 				Deadline: time.Now().Add(10 * time.Second), Offer: domain.Endpoint{Host: "127.0.0.1", Port: 29000, SSRC: 1}}
-		}))
+		})
 	}
 	return answers
 }
@@ -115,20 +47,12 @@ func TestLowerLearnsNothingOfAnotherOnTheWire(t *testing.T) {
 	district := launch(t, stateDir(t), districtCode, fmt.Sprintf("[[upper]]\nid = %q\naddress = %q\npassword = \"hidden-1\"\n"+
 		"[[encoder]]\nid = %q\nrtsp = \"rtsp://127.0.0.1:9/x\"\n[record]\nenabled = false\n", cityCode, city.sip, camera1))
 	defer district.stop()
-	await(t, "the city knows the district's channel", func() bool {
-		var all []api.Channel
-		err := city.client.Get(t.Context(), api.PathChannels, nil, &all)
-		for _, c := range all {
-			if c.ID == string(camera1) && c.Owner == districtCode {
-				return true
-			}
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return false
+	await(t, "the city knows the district's channel", func() bool { return city.channel(camera1).Owner == districtCode })
+	p := newProduct(t, sip.Config{Self: secondCode, Caps: 0xFF,
+		Peers: []sip.Peer{{Code: cityCode, Role: domain.Upper, Address: city.sip, Password: "hidden-2"}}})
+	p.ask(func(tag domain.Tag) domain.Effect {
+		return domain.Register{Tag: tag, Peer: cityCode, Expires: time.Hour, Caps: 0xFF}
 	})
-	p := probing(t, city.sip)
 	nothing := p.everything(madeUp)
 	for i, a := range nothing {
 		if a.Status != 403 || a.Reason != "Forbidden" || a.Level != cityCode {
@@ -142,9 +66,11 @@ func TestLowerLearnsNothingOfAnotherOnTheWire(t *testing.T) {
 			}
 		}
 	}
-	select {
-	case ev := <-p.told:
-		t.Errorf("it was told %+v", ev)
-	default:
+	for len(p.events) > 0 {
+		switch ev := (<-p.events).(type) {
+		case domain.KeepaliveIn, domain.OptionsIn, domain.QueryIn: // of what is its own
+		default:
+			t.Errorf("it was told %+v", ev)
+		}
 	}
 }

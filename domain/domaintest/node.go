@@ -140,15 +140,15 @@ func (node *Node) Records(channel domain.Code, in domain.Range) *Ticket {
 	return t
 }
 
-// Secede asks to leave an upper for good.
-func (node *Node) Secede(upper domain.Code, force bool, patience time.Duration) *Ticket {
+// LeaveUpper asks to leave an upper for good.
+func (node *Node) LeaveUpper(upper domain.Code, force bool, patience time.Duration) *Ticket {
 	t := node.ticket()
 	node.step(domain.LeaveAsked{Ticket: t.ID, Peer: upper, Force: force, For: patience})
 	return t
 }
 
-// Rejoin asks to register with an upper, left or not.
-func (node *Node) Rejoin(upper domain.Code) *Ticket {
+// JoinUpper asks to register with an upper, left or not.
+func (node *Node) JoinUpper(upper domain.Code) *Ticket {
 	t := node.ticket()
 	node.step(domain.JoinAsked{Ticket: t.ID, Peer: upper})
 	return t
