@@ -44,14 +44,12 @@ func (s *studio) play(id domain.StreamID, speed int, opened func(*storage.Player
 	switch {
 	case s.volume != nil:
 		open := s.volume.Open(string(id.Channel), id.Range.From, id.Range.To, storage.PlayerConfig{Speed: float64(speed), OnOpen: opened})
-		return media.NewStream(media.StreamConfig{Once: true}, open), nil
+		return media.NewStream(media.StreamConfig{Once: true, Patient: true}, open), nil
 	case s.film == nil:
 		return nil, domain.ErrNoRecording
 	}
 	open := func(context.Context) (media.Opened, error) {
-		return media.Opened{Source: s.film, Carriage: media.CarriageFrames, Tracks: []media.Track{{
-			Codec: media.H264, ClockRate: 90000, Parameters: mediatest.Parameters(media.H264),
-		}}}, nil
+		return media.Opened{Source: s.film, Carriage: media.CarriageFrames, Tracks: []media.Track{recordedTrack()}}, nil
 	}
 	return media.NewStream(media.StreamConfig{RingBytes: 1 << 20, Once: true, Patient: true}, open), nil
 }
@@ -103,9 +101,7 @@ func freePorts(t *testing.T) *relay.Ports {
 func newBox(t *testing.T) *box {
 	t.Helper()
 	b := &box{events: make(chan domain.Event, 16), studio: &studio{released: make(chan struct{})}}
-	b.studio.encoder = mediatest.NewSource(media.Opened{Tracks: []media.Track{{
-		Codec: media.H264, ClockRate: 90000, PayloadType: 96, Parameters: mediatest.Parameters(media.H264),
-	}}})
+	b.studio.encoder = mediatest.NewSource(media.Opened{Tracks: []media.Track{recordedTrack()}})
 	b.studio.stream = media.NewStream(media.StreamConfig{}, b.studio.encoder.Open)
 	b.legs = newLegs(&legs{
 		ports: freePorts(t), host: func(domain.PeerRef) string { return "127.0.0.1" }, ring: 1 << 20, sources: b.studio,
