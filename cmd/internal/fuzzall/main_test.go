@@ -81,3 +81,18 @@ func TestOnlyWhatMatchesIsFuzzed(t *testing.T) {
 		t.Errorf("%d passed, %v\n%s", passed, err, out.String())
 	}
 }
+
+func TestEndOfItsTimeIsNoFailure(t *testing.T) {
+	const head = "fuzz: elapsed: 10s, execs: 481 (9/sec), new interesting: 0 (total: 1)\n"
+	for text, want := range map[string]bool{
+		head + "--- FAIL: FuzzSound (10.11s)\n    context deadline exceeded\nFAIL\n":                                                                                                true,
+		head + "--- FAIL: FuzzSound (3.11s)\n    --- FAIL: FuzzSound (0.00s)\n        a_test.go:5: context deadline exceeded\n    Failing input written to testdata/fuzz/x\nFAIL\n": false,
+		head + "--- FAIL: FuzzSound (10.11s)\n    fuzzing process hung or terminated unexpectedly: exit status 2\n    Failing input written to x\nFAIL\n":                           false,
+		head + "panic: context deadline exceeded\n": false,
+		"": false,
+	} {
+		if got := timeUp([]byte(text)); got != want {
+			t.Errorf("%v for\n%s", got, text)
+		}
+	}
+}
