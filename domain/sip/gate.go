@@ -32,6 +32,7 @@ type gate struct {
 	failures  *limiter[culprit]
 	parser    *stack.Parser
 	agent     string
+	ledger    *ledger
 	most      int64 // transactions
 	serving   atomic.Int64
 	shut      atomic.Bool
@@ -66,10 +67,10 @@ func (g *gate) admit(raw []byte, v visit) ([]byte, bool) {
 		return msg, known
 	}
 	if known && !hasMethod(msg, "REGISTER") {
-		return msg, g.room()
+		return msg, g.room(msg, v)
 	}
 	if g.stranger(msg, v) {
-		return msg, g.room()
+		return msg, g.room(msg, v)
 	}
 	return nil, false
 }
@@ -79,8 +80,8 @@ func hasMethod(msg []byte, method string) bool {
 }
 
 // room bounds the memory that transactions hold.
-func (g *gate) room() bool {
-	if g.serving.Load() < g.most {
+func (g *gate) room(msg []byte, v visit) bool {
+	if g.serving.Load() < g.most && g.ledger.fits(v.at.addr.Addr(), len(msg)) {
 		return true
 	}
 	g.counts.dropped.Add(1)

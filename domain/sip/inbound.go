@@ -3,6 +3,7 @@ package sip
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -36,10 +37,7 @@ func (t *Transceiver) handle(req *stack.Request, tx *stack.ServerTx) {
 	}
 	defer t.state.group.Done()
 	t.counts.received.Add(1)
-	t.gate.serving.Add(1)
-	if !tx.OnTerminate(func(string, error) { t.gate.serving.Add(-1) }) {
-		t.gate.serving.Add(-1)
-	}
+	t.serve(req, tx)
 	if req.Method == stack.ACK { // an ACK to a 2xx makes a transaction in sipgo; nothing ever ends it
 		tx.Terminate()
 	}
@@ -51,6 +49,21 @@ func (t *Transceiver) handle(req *stack.Request, tx *stack.ServerTx) {
 		return
 	}
 	t.dispatch(r)
+}
+
+// serve counts a request until its transaction ends.
+func (t *Transceiver) serve(req *stack.Request, tx *stack.ServerTx) {
+	from, _ := netip.ParseAddrPort(req.Source())
+	host, size := from.Addr().Unmap(), weigh(req)
+	t.gate.serving.Add(1)
+	t.gate.ledger.add(host, size)
+	done := func() {
+		t.gate.serving.Add(-1)
+		t.gate.ledger.add(host, -size)
+	}
+	if !tx.OnTerminate(func(string, error) { done() }) {
+		done()
+	}
 }
 
 // identify reads who sent r. The error says which header is missing or wrong.

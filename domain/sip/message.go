@@ -17,13 +17,7 @@ func (t *Transceiver) messageIn(r *request) {
 		t.respond(r, 200, "", nil)
 		return
 	}
-	n, _ := t.book.caller(r.origin.From, false)
-	m, err := manscdp.DecodeAs(r.Body(), n.cfg.Charset)
-	if err != nil {
-		t.refuseFor(r, err, "")
-		return
-	}
-	event, err := t.translate(r, m)
+	m, event, err := t.read(r)
 	switch {
 	case err != nil:
 		t.refuseFor(r, err, "")
@@ -33,6 +27,21 @@ func (t *Transceiver) messageIn(r *request) {
 		_, beat := m.(*manscdp.Keepalive)
 		t.ask(&pending{r: r, beat: beat}, event)
 	}
+}
+
+// read decodes the body of r and translates it.
+func (t *Transceiver) read(r *request) (manscdp.Message, func(domain.Ref) domain.Event, error) {
+	if len(r.Body()) > bulky {
+		t.gate.ledger.bulk.Lock()
+		defer t.gate.ledger.bulk.Unlock()
+	}
+	n, _ := t.book.caller(r.origin.From, false)
+	m, err := manscdp.DecodeAs(r.Body(), n.cfg.Charset)
+	if err != nil {
+		return nil, nil, err
+	}
+	event, err := t.translate(r, m)
+	return m, event, err
 }
 
 // translate returns what m means to the processor, nil if nothing. An error is a

@@ -259,13 +259,13 @@ func TestHostileStreamsLoseTheConnection(t *testing.T) {
 
 func TestForeignConnectionsOfOneHostAreLimited(t *testing.T) {
 	up, _, _ := dialCity(t)
-	for i := range maxForeigners {
+	for i := range maxForeign {
 		c, err := net.Dial("tcp", up.at.String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if i < maxForeigners-1 {
+		if i < maxForeign-1 {
 			continue
 		}
 		c.SetDeadline(time.Now().Add(20 * time.Second))
@@ -278,7 +278,7 @@ func TestForeignConnectionsOfOneHostAreLimited(t *testing.T) {
 func TestPeerThatDoesNotReadLosesTheConnection(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	s := newStreamGate(near, netipAt("10.0.0.1:5060"), &gate{counts: new(counts), book: newBook(Config{})})
+	s := newStreamGate(near, netipAt("10.0.0.1:5060"), &gate{counts: new(counts), ledger: newLedger(), book: newBook(Config{})})
 	var err error
 	n := 0
 	for ; err == nil && n < 10*writeQueue; n++ {

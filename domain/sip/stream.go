@@ -19,13 +19,15 @@ import (
 
 const (
 	maxMessage    = 1<<20 + maxHead  // bytes of a message over TCP from a known host
-	maxForeign    = 64 << 10         // from any other
+	maxStrange    = 64 << 10         // from any other
 	writeQueue    = 1024             // messages
 	writeBytes    = 4 << 20          // bytes of them
 	writeWait     = 10 * time.Second // for one message to leave
 	messageWait   = 30 * time.Second // from the first byte of a message to its last, and for a stranger to be known
 	maxStreams    = 4096             // connections
-	maxForeigners = 32               // connections from one host without a peer
+	maxHost       = 512              // from one host
+	maxForeign    = 32               // from one host without a peer
+	maxForeigners = 1024             // from all of those
 )
 
 // A streamGate is a TCP connection behind a gate: it cuts the stream into messages,
@@ -40,6 +42,7 @@ type streamGate struct {
 	since   time.Time
 	out     chan []byte
 	queued  atomic.Int64  // bytes in out
+	held    atomic.Int64  // bytes in the ledger: of the message that comes in, or is read
 	adopted chan struct{} // closed when sipgo has it
 	closed  chan struct{}
 	once    sync.Once
@@ -63,6 +66,7 @@ func (s *streamGate) Read(b []byte) (int, error) {
 		raw, err := s.frame()
 		if err != nil {
 			s.Close() // before anybody writes what could not be answered
+			s.release()
 			return 0, err
 		}
 		if msg, ok := s.gate.admit(raw, s.visit); ok {
@@ -77,6 +81,7 @@ func (s *streamGate) Read(b []byte) (int, error) {
 // frame reads one message. Without Content-Length it has no body: on a stream
 // nothing else would end it.
 func (s *streamGate) frame() ([]byte, error) {
+	s.release()
 	if err := s.idle(); err != nil {
 		return nil, err
 	}
@@ -108,17 +113,37 @@ func (s *streamGate) frame() ([]byte, error) {
 	if most := s.limit(); size > most {
 		return nil, fmt.Errorf("body of %d bytes, %d allowed", size, most)
 	}
+	if !s.hold(size) {
+		s.gate.counts.limited.Add(1)
+		return nil, errors.New("too many bytes on their way in")
+	}
 	head := len(msg)
 	msg = append(msg, make([]byte, size)...)
 	_, err := io.ReadFull(s.in, msg[head:])
 	return msg, err
 }
 
+// hold enters what memory is taken for in the ledger, before it is.
+func (s *streamGate) hold(size int) bool {
+	if !s.gate.ledger.take(s.visit.at.addr.Addr(), size) {
+		return false
+	}
+	s.held.Add(int64(size))
+	return true
+}
+
+// release takes it out again: sipgo has asked for the next message, or never will.
+func (s *streamGate) release() {
+	if n := s.held.Swap(0); n > 0 {
+		s.gate.ledger.add(s.visit.at.addr.Addr(), -int(n))
+	}
+}
+
 func (s *streamGate) limit() int {
 	if s.gate.book.knows(s.visit.at.addr.Addr()) {
 		return maxMessage
 	}
-	return maxForeign
+	return maxStrange
 }
 
 // idle waits for the first byte of a message, past the blank lines that keep a NAT
@@ -187,6 +212,7 @@ func (s *streamGate) Close() error {
 	s.once.Do(func() {
 		close(s.closed)
 		err = s.Conn.Close()
+		s.release()
 		s.gone()
 	})
 	return err
@@ -228,10 +254,15 @@ type streams struct {
 
 	mu      sync.Mutex
 	open    map[*streamGate]struct{}
-	foreign map[netip.Addr]int
+	hosts   map[netip.Addr]tenant
+	foreign int // of all hosts without a peer
 	dialing map[netip.AddrPort]*dialing
 	closed  bool
 }
+
+// A tenant is how many connections a host has, and how many of them it opened
+// before a peer was known there.
+type tenant struct{ all, foreign int }
 
 // A dialing is a connection under way that several may wait for.
 type dialing struct {
@@ -241,7 +272,7 @@ type dialing struct {
 
 func newStreams(l net.Listener, g *gate) *streams {
 	return &streams{Listener: l, gate: g, queue: make(chan *streamGate), done: make(chan struct{}), ready: make(chan struct{}),
-		open: make(map[*streamGate]struct{}), foreign: make(map[netip.Addr]int),
+		open: make(map[*streamGate]struct{}), hosts: make(map[netip.Addr]tenant),
 		dialing: make(map[netip.AddrPort]*dialing)}
 }
 
@@ -310,26 +341,42 @@ func (l *streams) admit(s *streamGate) bool {
 	foreign := !l.gate.book.knows(host)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || len(l.open) >= maxStreams || foreign && l.foreign[host] >= maxForeigners {
+	if l.closed || l.crowded(host, foreign) {
 		return false
 	}
 	l.open[s] = struct{}{}
-	if foreign {
-		l.foreign[host]++
-	}
+	l.count(host, foreign, 1)
 	s.gone = func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		delete(l.open, s)
-		if !foreign {
-			return
-		}
-		if l.foreign[host]--; l.foreign[host] == 0 {
-			delete(l.foreign, host)
-		}
+		l.count(host, foreign, -1)
 	}
 	l.writers.Go(s.write)
 	return true
+}
+
+// crowded reports whether host has its share of the connections: nobody takes those
+// of other peers.
+func (l *streams) crowded(host netip.Addr, foreign bool) bool {
+	t := l.hosts[host]
+	if foreign && (t.foreign >= maxForeign || l.foreign >= maxForeigners) {
+		return true
+	}
+	return len(l.open) >= maxStreams || t.all >= maxHost
+}
+
+func (l *streams) count(host netip.Addr, foreign bool, n int) {
+	t := l.hosts[host]
+	t.all += n
+	if foreign {
+		t.foreign += n
+		l.foreign += n
+	}
+	l.hosts[host] = t
+	if t.all == 0 {
+		delete(l.hosts, host)
+	}
 }
 
 // dial opens a connection to a peer and returns when sipgo has it. Callers to the

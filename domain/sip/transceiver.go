@@ -64,7 +64,7 @@ func New(cfg Config) (*Transceiver, error) {
 	t.gate = &gate{book: t.book, turnstile: newTurnstile(cfg.Self.Realm()),
 		strangers: newLimiter[netip.Addr](strangerRate, strangerBurst), failures: newLimiter[culprit](failureRate, failureBurst),
 		parser: stack.NewParser(func(p *stack.Parser) { p.MaxMessageLength = maxMessage + maxHead }),
-		agent:  t.cfg.UserAgent, most: int64(cfg.MaxTransactions), counts: t.counts}
+		agent:  t.cfg.UserAgent, ledger: newLedger(), most: int64(cfg.MaxTransactions), counts: t.counts}
 	t.pendings.waiting = make(map[domain.Ref]*pending)
 	t.calls.init()
 	t.subs.init()
