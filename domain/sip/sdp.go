@@ -338,11 +338,23 @@ func (d *description) span() domain.Range {
 	return domain.Range{From: time.Unix(d.start, 0).UTC(), To: time.Unix(d.stop, 0).UTC()}
 }
 
-// checkOffer refuses a history request without a range.
+// checkOffer refuses a history request without a range, and media that are to be sent
+// to what is no address of one host: whoever asks for them would have them flood a
+// network. Who connects to us names no port.
 func (d *description) checkOffer() error {
 	history := d.kind() == domain.Playback || d.kind() == domain.Download
 	if history && (d.start <= 0 || d.stop <= d.start) {
 		return &SyntaxError{0, "t=", "a beginning before an end"}
+	}
+	if d.tcp && d.setup == "active" {
+		return nil
+	}
+	ip, _ := netip.ParseAddr(d.host)
+	switch {
+	case ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return &SyntaxError{0, "c=", "the address of one host"}
+	case d.port == 0:
+		return &SyntaxError{0, "m=", "a port to send to"}
 	}
 	return nil
 }
