@@ -67,6 +67,7 @@ type disk struct {
 
 	publish func(s Segment, changed bool) // a durable state of a segment; changed: the index must learn of it
 	onFull  func()
+	home    func() error // whether dir is still the volume
 }
 
 // run writes until ctx ends, then finishes what is queued and every open segment.
@@ -188,6 +189,9 @@ func (d *disk) abandon(s *segmentFile, err error) {
 }
 
 func (d *disk) begin(j *job) error {
+	if err := d.home(); err != nil {
+		return err
+	}
 	h := &j.begin.header
 	h.volume, h.session = d.volume, d.sess
 	if slices.EqualFunc(h.tracks, j.rec.head.tracks, sameTrack) { // as nearly always: making them anew takes 500 allocations

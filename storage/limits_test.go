@@ -137,6 +137,51 @@ func TestWrongVolumeIsRefused(t *testing.T) {
 	}
 }
 
+// TestUnmountedVolumeEnds: nothing is written into the mount point that it leaves, and
+// what was recorded is there when it comes back.
+func TestUnmountedVolumeEnds(t *testing.T) {
+	procs := new(processes)
+	cfg := config(filepath.Join(t.TempDir(), "volume"), procs)
+	if err := os.Mkdir(cfg.Dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	vol, err := OpenVolume(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vol.tempo = tempo{5 * time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond}
+	done := make(chan error, 1)
+	go func() { done <- vol.Run(t.Context()) }()
+	r := &rig{t: t, vol: vol, procs: procs}
+	f := r.feed(RecorderConfig{Channel: "cam"}, noon(), videoTrack(media.H264))
+	f.run(50, 25)
+	f.drain()
+	r.settle() // the child process has opened its index
+	if err := errors.Join(os.Rename(cfg.Dir, cfg.Dir+".away"), os.Mkdir(cfg.Dir, 0o750)); err != nil {
+		t.Fatal(err)
+	}
+	f.run(50, 25) // the segment that is open goes on
+	f.drain()
+	other := r.feed(RecorderConfig{Channel: "other"}, noon(), videoTrack(media.H264))
+	other.frame(true)
+	other.run(49, 25)
+	if err := <-done; !errors.Is(err, ErrWrongVolume) {
+		t.Errorf("run: %v", err)
+	}
+	if left, _ := os.ReadDir(cfg.Dir); len(left) > 0 {
+		t.Errorf("written into the mount point: %v", left)
+	}
+	if err := errors.Join(os.Remove(cfg.Dir), os.Rename(cfg.Dir+".away", cfg.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	again := openRig(t, cfg, procs)
+	again.settle()
+	list, err := again.vol.Recordings(t.Context(), "cam", noon().Add(-time.Hour), noon().Add(time.Hour))
+	if err != nil || len(list) != 1 || list[0].End.Sub(list[0].Start) < 3*time.Second {
+		t.Errorf("%v %v", list, err)
+	}
+}
+
 func TestVolumeHasOneOwner(t *testing.T) {
 	procs := new(processes)
 	cfg := config(t.TempDir(), procs)

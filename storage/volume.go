@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,7 @@ type Volume struct {
 	tempo  tempo
 	ready  chan struct{} // closed when the last 24 hours are in memory
 	once   sync.Once
+	lose   context.CancelCauseFunc // ends Run, with ErrWrongVolume
 }
 
 // keeper is the state of the goroutine that keeps index and limits.
@@ -159,7 +161,7 @@ func newVolume(cfg VolumeConfig, id Identity, lock *os.File) (*Volume, error) {
 	}
 	v.disk = &disk{
 		dir: cfg.Dir, volume: volume, sess: h.session, direct: !cfg.Buffered, queue: make(chan *job, queueLength),
-		open: map[*Recorder]*segmentFile{}, stats: &v.stats, log: v.log, publish: v.publish, onFull: v.onFull,
+		open: map[*Recorder]*segmentFile{}, stats: &v.stats, log: v.log, publish: v.publish, onFull: v.onFull, home: v.home,
 	}
 	return v, nil
 }
@@ -175,11 +177,14 @@ func (v *Volume) Close() error {
 }
 
 // Run records, keeps the child process running, the index up to date and the
-// volume within its limits, until ctx ends. Then it finishes the open segments and
-// releases the volume. A disk that does not answer then is not waited for longer
-// than 5 s: the error is [ErrVolumeStalled].
+// volume within its limits, until ctx ends, or another directory is found in the
+// volume's place ([ErrWrongVolume]). Then it finishes the open segments and releases
+// the volume. A disk that does not answer then is not waited for longer than 5 s: the
+// error is [ErrVolumeStalled].
 func (v *Volume) Run(ctx context.Context) error {
 	defer v.Close()
+	ctx, v.lose = context.WithCancelCause(ctx)
+	defer v.lose(nil)
 	childCtx, stopChild := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopChild()
 	wrote, kept, served := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -198,7 +203,30 @@ func (v *Volume) Run(ctx context.Context) error {
 	if err != nil { // the segments have everything; the next start reads it from them
 		v.log.Warn("index is behind", "err", err)
 	}
+	if lost := context.Cause(ctx); errors.Is(lost, ErrWrongVolume) {
+		return lost
+	}
 	return nil
+}
+
+// home makes sure, before a segment is begun, that the directory is still the volume:
+// one that was unmounted under us leaves a mount point, on the box's own flash. Disk
+// goroutine.
+func (v *Volume) home() error {
+	ours, err := v.lock.Stat()
+	if err != nil {
+		return fmt.Errorf("find volume: %w", err)
+	}
+	there, err := os.Stat(filepath.Join(v.cfg.Dir, lockName))
+	switch {
+	case err == nil && os.SameFile(ours, there):
+		return nil
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("find volume: %w", err)
+	}
+	err = fmt.Errorf("%s is another directory now: %w", v.cfg.Dir, ErrWrongVolume)
+	v.lose(err)
+	return err
 }
 
 // publish takes over a durable state of a segment. Disk goroutine.
