@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"districtgateway/media/rtp"
 )
 
 // Transport is how RTP travels, from the receiver's point of view (GB/T
@@ -35,7 +37,7 @@ var (
 	ErrNoPort    = errors.New("no free media port")
 	ErrNoMedia   = errors.New("no media arrived")
 	ErrNoConnect = errors.New("media connection was not made")
-	ErrRefused   = errors.New("receiver refuses media")              // UDP: its host answers that nobody listens
+	ErrRefused   = rtp.ErrRefused                                    // UDP: its host answers that nobody listens
 	ErrChanged   = errors.New("stream is no longer what was agreed") // plain RTP: another coding
 )
 

@@ -1,20 +1,11 @@
 package relay
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 
 	"districtgateway/media"
 	"districtgateway/media/ps"
-)
-
-const (
-	rtpHeader = 12
-	// maxPayload is the payload of one RTP packet: with RTP, UDP and IP headers it
-	// stays clear of an Ethernet frame's 1500 bytes, tunnels included. What came in
-	// longer packets is cut only if they do not fit an Ethernet frame.
-	maxPayload = 1400
-	maxForward = 1440
+	"districtgateway/media/rtp"
 )
 
 // A packer turns the units of a stream into the RTP packets of one session.
@@ -44,7 +35,7 @@ func newPacker(cfg SenderConfig) packer {
 }
 
 // pack writes unit n of st to out. The error is [ErrChanged].
-func (p *packer) pack(st *media.Stream, n uint64, out writer) error {
+func (p *packer) pack(st *media.Stream, n uint64, out rtp.Writer) error {
 	p.packets, p.size = 0, 0
 	u := st.Unit(n)
 	switch {
@@ -54,7 +45,7 @@ func (p *packer) pack(st *media.Stream, n uint64, out writer) error {
 		}
 		if int(u.Flow) < len(p.tracks) {
 			t := p.tracks[u.Flow]
-			p.forward(st, u, stamp{flow: u.Flow, pt: t.PayloadType, ts: rtpTime(u.PTS, t.ClockRate)}, out)
+			p.forward(st, u, stamp{flow: u.Flow, pt: t.PayloadType, ts: rtp.Time(u.PTS, t.ClockRate)}, out)
 		}
 	case st.Carriage() == media.CarriagePS:
 		p.forward(st, u, stamp{pt: PayloadPS, ts: uint32(u.PTS)}, out)
@@ -82,15 +73,6 @@ func (p *packer) check(st *media.Stream) error {
 	return nil
 }
 
-// rtpTime returns t in units of a flow's clock.
-func rtpTime(t media.Ticks, rate int) uint32 {
-	if rate == media.TicksPerSecond {
-		return uint32(t)
-	}
-	seconds, rest := int64(t)/media.TicksPerSecond, int64(t)%media.TicksPerSecond
-	return uint32(seconds*int64(rate) + (rest*int64(rate)+media.TicksPerSecond/2)/media.TicksPerSecond)
-}
-
 // unsend takes back the last n packets of a flow, which were not sent. If others of
 // the same picture were, one number stays free for them: the receiver must see
 // that something is missing.
@@ -113,27 +95,27 @@ type stamp struct {
 
 // forward sends a unit's packets as they came, under new RTP headers. Program
 // stream is bytes: those of packets too long for the way are cut.
-func (p *packer) forward(st *media.Stream, u media.Unit, t stamp, out writer) {
+func (p *packer) forward(st *media.Stream, u media.Unit, t stamp, out rtp.Writer) {
 	ring := st.Ring()
 	for i := u.First; i < u.End; i++ {
 		body := st.Packet(u.Flow, i).Body()
-		for len(p.tracks) == 0 && body.Len > maxForward {
-			p.send(t, false, ring.Bytes(media.Range{Off: body.Off, Len: maxPayload}), out)
-			body = media.Range{Off: body.Off + maxPayload, Len: body.Len - maxPayload}
+		for len(p.tracks) == 0 && body.Len > rtp.MaxForward {
+			p.send(t, false, ring.Bytes(media.Range{Off: body.Off, Len: rtp.MaxPayload}), out)
+			body = media.Range{Off: body.Off + rtp.MaxPayload, Len: body.Len - rtp.MaxPayload}
 		}
 		p.send(t, i == u.End-1, ring.Bytes(body), out)
 	}
 }
 
-func (p *packer) send(t stamp, last bool, b []byte, out writer) {
+func (p *packer) send(t stamp, last bool, b []byte, out rtp.Writer) {
 	p.begin(t, last, out)
-	out.add(b)
-	out.end()
+	out.Add(b)
+	out.End()
 	p.size += len(b)
 }
 
 // multiplex sends a unit as program stream.
-func (p *packer) multiplex(st *media.Stream, n uint64, out writer) {
+func (p *packer) multiplex(st *media.Stream, n uint64, out rtp.Writer) {
 	if v := st.TrackVersion(); p.muxer == nil || v != p.version {
 		if p.muxer == nil {
 			p.muxer = ps.NewMuxer(st.Tracks())
@@ -159,29 +141,23 @@ func (p *packer) multiplex(st *media.Stream, n uint64, out writer) {
 }
 
 // cut sends one pack in RTP packets; they share a timestamp, and the last is marked.
-func (p *packer) cut(ring *media.Ring, img *ps.Image, ts uint32, out writer) {
-	c := img.Cut(maxPayload)
-	for rest := img.Size; rest > 0; rest -= maxPayload {
-		p.begin(stamp{pt: PayloadPS, ts: ts}, rest <= maxPayload, out)
+func (p *packer) cut(ring *media.Ring, img *ps.Image, ts uint32, out rtp.Writer) {
+	c := img.Cut(rtp.MaxPayload)
+	for rest := img.Size; rest > 0; rest -= rtp.MaxPayload {
+		p.begin(stamp{pt: PayloadPS, ts: ts}, rest <= rtp.MaxPayload, out)
 		p.spans = c.Next(p.spans[:0])
 		for _, sp := range p.spans {
-			out.add(img.Bytes(sp, ring))
+			out.Add(img.Bytes(sp, ring))
 		}
-		out.end()
+		out.End()
 	}
 	p.size += img.Size
 }
 
 // begin starts a packet with its RTP header (RFC 3550 §5.1).
-func (p *packer) begin(t stamp, last bool, out writer) {
-	h := out.header(rtpHeader)
-	h[0], h[1] = 2<<6, t.pt
-	if last {
-		h[1] |= 1 << 7
-	}
-	binary.BigEndian.PutUint16(h[2:], p.seq[t.flow])
-	binary.BigEndian.PutUint32(h[4:], t.ts)
-	binary.BigEndian.PutUint32(h[8:], p.ssrc+uint32(t.flow))
+func (p *packer) begin(t stamp, last bool, out rtp.Writer) {
+	h := out.Header(rtp.HeaderSize)
+	rtp.PutHeader(h, rtp.Stamp{PayloadType: t.pt, Marker: last, Seq: p.seq[t.flow], Time: t.ts, SSRC: p.ssrc + uint32(t.flow)})
 	p.seq[t.flow]++
 	p.packets++
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"districtgateway/media"
+	"districtgateway/media/rtp"
 	"districtgateway/media/sock"
 )
 
@@ -32,7 +33,7 @@ type Sender struct {
 	port   uint16
 	listen net.Listener // TCPActive until the receiver has connected
 	udp    *sock.UDP
-	out    output // set by Connect
+	out    rtp.Output // set by Connect
 
 	cursor media.Cursor
 	packer packer
@@ -45,24 +46,6 @@ type Sender struct {
 	end   context.CancelFunc
 	mu    sync.Mutex // held while closing; guards out until it is set, and cause
 	cause error
-}
-
-// A writer builds packets.
-type writer interface {
-	header(n int) []byte // n bytes of memory of the writer's own, appended to the packet
-	add(b []byte)        // appends memory to the packet
-	end()                // finishes it
-}
-
-// An output sends the packets of one unit at a time.
-type output interface {
-	writer
-	reset()        // forgets everything; begins a unit
-	pending() bool // something is not sent yet
-	flush(now time.Time) (again time.Time, err error)
-	// abandon drops what was not sent, as far as framing allows. It returns how
-	// many packets that were and their payload, and how many are sent.
-	abandon() (dropped, size, sent int)
 }
 
 // OpenSender opens a port to send from.
@@ -120,12 +103,12 @@ func (s *Sender) Connect(ctx context.Context) error {
 	defer s.mu.Unlock()
 	switch {
 	case c == nil:
-		s.out = &udpOutput{sock: s.udp}
+		s.out = rtp.NewDatagrams(s.udp)
 	case s.life.Err() != nil:
 		c.Close()
 		return fmt.Errorf("connect media: %w", net.ErrClosed)
 	default:
-		s.out = &tcpOutput{sock: c}
+		s.out = newTCPOutput(c)
 	}
 	return nil
 }
@@ -133,10 +116,10 @@ func (s *Sender) Connect(ctx context.Context) error {
 // Flush sends what has arrived; see [media.Sink].
 func (s *Sender) Flush(st *media.Stream, now time.Time) (time.Time, error) {
 	for {
-		if s.out.pending() && !s.cut && !st.Held(s.unit) {
+		if s.out.Pending() && !s.cut && !st.Held(s.unit) {
 			s.abandon()
 		}
-		if again, err := s.out.flush(now); err != nil || s.out.pending() {
+		if again, err := s.out.Flush(now); err != nil || s.out.Pending() {
 			return again, err
 		}
 		n, ok := s.cursor.Next(st)
@@ -151,10 +134,10 @@ func (s *Sender) Flush(st *media.Stream, now time.Time) (time.Time, error) {
 
 // begin packs unit n.
 func (s *Sender) begin(st *media.Stream, n uint64, now time.Time) error {
-	s.out.reset()
+	s.out.Reset()
 	s.at, s.unit, s.cut = n, st.Unit(n), false
-	if u, ok := s.out.(*udpOutput); ok && s.unit.Key() {
-		u.pace.measure(st, now)
+	if u, ok := s.out.(*rtp.Datagrams); ok && s.unit.Key() {
+		u.Pace.Measure(st, now)
 	}
 	if err := s.packer.pack(st, n, s.out); err != nil {
 		return err
@@ -168,7 +151,7 @@ func (s *Sender) begin(st *media.Stream, n uint64, now time.Time) error {
 // abandon leaves the rest of a unit that the ring no longer holds, and goes on at
 // a key picture.
 func (s *Sender) abandon() {
-	dropped, size, sent := s.out.abandon()
+	dropped, size, sent := s.out.Abandon()
 	s.packer.unsend(s.unit.Flow, dropped, sent > 0)
 	s.cursor.SkipToKey()
 	s.cut = true
@@ -182,7 +165,7 @@ func (s *Sender) abandon() {
 // unit is not sent that is where the sender stands, whatever became of the unit: a
 // receiver that takes nothing any more must be noticed.
 func (s *Sender) Position() uint64 {
-	if s.out.pending() {
+	if s.out.Pending() {
 		return s.at
 	}
 	return s.cursor.Position()
@@ -190,7 +173,7 @@ func (s *Sender) Position() uint64 {
 
 // Needs returns the oldest unit not sent; see [media.Needer].
 func (s *Sender) Needs(st *media.Stream) (uint64, bool) {
-	if s.out.pending() {
+	if s.out.Pending() {
 		return s.at, !s.cut
 	}
 	return s.cursor.Needs(st)

@@ -1,4 +1,4 @@
-package relay
+package rtp
 
 import (
 	"fmt"
@@ -7,73 +7,71 @@ import (
 	"districtgateway/media/sock"
 )
 
-// An arena is memory for headers of packets not yet sent. What it gave out stays
-// as it is when it grows: the older memory is then kept alive by its users.
-type arena struct{ mem []byte }
+// Datagrams is the [Output] to a UDP socket, paced.
+type Datagrams struct {
+	Pace Pacer
 
-func (a *arena) reset() { a.mem = a.mem[:0] }
-
-func (a *arena) take(n int) []byte {
-	if len(a.mem)+n > cap(a.mem) {
-		a.mem = make([]byte, 0, max(2*cap(a.mem), 64*rtpHeader, n))
-	}
-	at := len(a.mem)
-	a.mem = a.mem[:at+n]
-	return a.mem[at : at+n : at+n]
-}
-
-// A udpOutput sends datagrams, paced.
-type udpOutput struct {
 	sock  *sock.UDP
 	batch sock.Batch
-	heads arena
+	heads Arena
 	sent  int
-	pace  pacer
 	gone  absence
 }
 
-func (o *udpOutput) reset() {
+// NewDatagrams returns an output to u, which stays its caller's to close.
+func NewDatagrams(u *sock.UDP) *Datagrams { return &Datagrams{sock: u} }
+
+// Reset forgets everything; see [Output].
+func (o *Datagrams) Reset() {
 	o.batch.Reset()
-	o.heads.reset()
+	o.heads.Reset()
 	o.sent = 0
 }
 
-func (o *udpOutput) header(n int) []byte {
-	h := o.heads.take(n)
+// Header begins a packet; see [Writer].
+func (o *Datagrams) Header(n int) []byte {
+	h := o.heads.Take(n)
 	o.batch.Add(h)
 	return h
 }
 
-func (o *udpOutput) add(b []byte)  { o.batch.Add(b) }
-func (o *udpOutput) end()          { o.batch.End() }
-func (o *udpOutput) pending() bool { return o.sent < o.batch.Len() }
+// Add appends to the packet; see [Writer].
+func (o *Datagrams) Add(b []byte) { o.batch.Add(b) }
 
-func (o *udpOutput) abandon() (dropped, size, sent int) {
+// End finishes the packet; see [Writer].
+func (o *Datagrams) End() { o.batch.End() }
+
+// Pending reports whether something is not sent yet.
+func (o *Datagrams) Pending() bool { return o.sent < o.batch.Len() }
+
+// Abandon drops what was not sent; see [Output].
+func (o *Datagrams) Abandon() (dropped, size, sent int) {
 	dropped, sent = o.batch.Len()-o.sent, o.sent
 	for i := o.sent; i < o.batch.Len(); i++ {
-		size += o.batch.Size(i) - rtpHeader
+		size += o.batch.Size(i) - HeaderSize
 	}
-	o.reset()
+	o.Reset()
 	return dropped, size, sent
 }
 
 // retry is when a full socket is tried again.
 const retry = 5 * time.Millisecond
 
-func (o *udpOutput) flush(now time.Time) (time.Time, error) {
-	if !o.pending() {
+// Flush sends what may be sent by now; see [Output].
+func (o *Datagrams) Flush(now time.Time) (time.Time, error) {
+	if !o.Pending() {
 		return time.Time{}, nil
 	}
-	limit, wait := o.pace.allow(now, &o.batch, o.sent)
+	limit, wait := o.Pace.Allow(now, &o.batch, o.sent)
 	sent, err := o.sock.Send(&o.batch, o.sent, limit)
 	for ; o.sent < sent; o.sent++ {
-		o.pace.spend(o.batch.Size(o.sent))
+		o.Pace.Spend(o.batch.Size(o.sent))
 	}
 	if err == nil {
 		err = o.gone.judge(o.sock.Refused(), now)
 	}
 	switch {
-	case err != nil || !o.pending():
+	case err != nil || !o.Pending():
 		return time.Time{}, err
 	case sent < limit:
 		return now.Add(retry), nil

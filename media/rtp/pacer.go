@@ -1,4 +1,4 @@
-package relay
+package rtp
 
 import (
 	"time"
@@ -7,10 +7,10 @@ import (
 	"districtgateway/media/sock"
 )
 
-// A pacer keeps a session from bursting: to begin with a whole group of pictures
+// A Pacer keeps a session from bursting: to begin with a whole group of pictures
 // at once loses up to 78 % of it in socket buffers on the way. It is a bucket of
 // bytes that fills at pacedSpeed times the stream's own rate.
-type pacer struct {
+type Pacer struct {
 	rate   float64 // bytes a second
 	tokens float64
 	filled time.Time
@@ -27,10 +27,10 @@ const (
 	pacedPause = 2 * time.Millisecond // half of it where that would hold the stream back
 )
 
-// measure derives the rate from what the stream's ring holds and, since the times
+// Measure derives the rate from what the stream's ring holds and, since the times
 // in it are those of the recording in playback, from what came in since the last
 // measurement.
-func (p *pacer) measure(st *media.Stream, now time.Time) {
+func (p *Pacer) Measure(st *media.Stream, now time.Time) {
 	head := st.Ring().Head()
 	if d := now.Sub(p.marked); p.marked.IsZero() {
 		p.marked, p.head = now, head
@@ -58,9 +58,9 @@ func heldRate(st *media.Stream) float64 {
 	return float64(to-from) / (float64(b.Wall-a.Wall) / float64(time.Second))
 }
 
-// allow returns up to which datagram of b may be sent now, from number sent on,
+// Allow returns up to which datagram of b may be sent now, from number sent on,
 // and how long to wait for the rest.
-func (p *pacer) allow(now time.Time, b *sock.Batch, sent int) (limit int, wait time.Duration) {
+func (p *Pacer) Allow(now time.Time, b *sock.Batch, sent int) (limit int, wait time.Duration) {
 	p.fill(now)
 	limit = sent
 	for left := p.tokens; limit < b.Len() && left > 0; limit++ {
@@ -73,10 +73,11 @@ func (p *pacer) allow(now time.Time, b *sock.Batch, sent int) (limit int, wait t
 }
 
 // fill adds the tokens of the time that passed.
-func (p *pacer) fill(now time.Time) {
+func (p *Pacer) fill(now time.Time) {
 	passed := max(now.Sub(p.filled), 0).Seconds()
 	p.tokens = min(p.tokens+max(p.rate, pacedLeast)*passed, pacedBurst)
 	p.filled = now
 }
 
-func (p *pacer) spend(n int) { p.tokens -= float64(n) }
+// Spend takes the n bytes of a datagram that was sent.
+func (p *Pacer) Spend(n int) { p.tokens -= float64(n) }
