@@ -1,6 +1,7 @@
 // Package digest answers the authentication challenges of HTTP and RTSP servers
 // (RFC 7616, RFC 2617, RFC 7617; RTSP uses the same headers, RFC 2326 §D and
-// RFC 7826 §19). It writes header values and touches no network.
+// RFC 7826 §19), and makes and judges those of our own server: see [Gate]. It
+// reads and writes header values and touches no network.
 //
 // The hashing is that of github.com/icholy/digest. Splitting challenges and
 // writing the answer are ours: the library reads one challenge per value, only
