@@ -1,11 +1,15 @@
-// Package rtsp takes streams from encoders by RTSP 1.0 (RFC 2326), over one TCP
-// connection (interleaved) or over UDP. The words of the protocol are those of
-// gortsplib's leaf packages; what happens to media is ours: it goes from the
-// socket into the stream's ring and is never touched again.
+// Package rtsp takes streams from encoders by RTSP 1.0 (RFC 2326), and gives them
+// to players, over one TCP connection (interleaved) or over UDP. The words of the
+// protocol are those of gortsplib's leaf packages; what happens to media is ours:
+// it goes from the socket into the stream's ring, and from there into the sockets
+// of those who watch.
 //
 // [Open] does the whole conversation, DESCRIBE to PLAY, and returns the source of
 // a [media.Stream]. Redirects are not followed: an encoder has no business to send
 // the gateway elsewhere.
+//
+// A [Server] is the other side. Each connection is a viewer, whose goroutine reads
+// it; a session that plays is a playout, a sink of its stream.
 package rtsp
 
 import (

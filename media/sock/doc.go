@@ -3,7 +3,8 @@
 // another goroutine can end.
 //
 // A socket belongs to the owner of one stream. Only Wake and Close may be called
-// by others. Nothing here allocates in steady state. Descriptors are never
+// by others; and where a connection carries requests besides media, another
+// goroutine may be the one that receives. Nothing here allocates in steady state. Descriptors are never
 // stored: every system call runs inside the runtime's control of the descriptor
 // ([syscall.RawConn]), so that a closed socket cannot hit a reused number.
 package sock

@@ -1,0 +1,153 @@
+package rtsp
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v5/pkg/headers"
+
+	"districtgateway/media"
+	"districtgateway/media/mediatest"
+	"districtgateway/media/ps"
+	"districtgateway/media/sock"
+)
+
+// pair returns the two ends of a connection; what the near one sends is thrown
+// away by the far one.
+func pair(t *testing.T) *sock.TCP {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	far, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b := make([]byte, 1<<20)
+		for {
+			if _, err := far.Read(b); err != nil {
+				return
+			}
+		}
+	}()
+	conn, err := sock.NewTCP(near.(*net.TCPConn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+		far.Close()
+	})
+	return conn
+}
+
+// renumber moves a packet's sequence number and timestamp.
+func renumber(b []byte, seq uint16, ts uint32) {
+	seq += uint16(b[2])<<8 | uint16(b[3])
+	b[2], b[3] = byte(seq>>8), byte(seq)
+	ts += uint32(b[4])<<24 | uint32(b[5])<<16 | uint32(b[6])<<8 | uint32(b[7])
+	b[4], b[5], b[6], b[7] = byte(ts>>24), byte(ts>>16), byte(ts>>8), byte(ts)
+}
+
+// TestNothingIsAllocatedForAPacket drives a stream by hand with one group of
+// pictures over and over, up to the system call.
+func TestNothingIsAllocatedForAPacket(t *testing.T) {
+	for _, program := range []bool{false, true} {
+		for _, udp := range []bool{false, true} {
+			t.Run(fmt.Sprintf("ps=%t/udp=%t", program, udp), func(t *testing.T) {
+				s, now := media.NewStream(media.StreamConfig{RingBytes: 4 << 20}, nil), time.Unix(1_700_000_000, 0)
+				opened := media.Opened{Tracks: []media.Track{{Codec: media.H264, ClockRate: 90000, PayloadType: 98, Parameters: mediatest.Parameters(media.H264)}}}
+				if program {
+					opened = media.Opened{Carriage: media.CarriagePS, Unpacker: ps.NewUnpacker()}
+				}
+				s.Adopt(opened, now)
+				packets := groupOf(program)
+				lap := 0
+				var p *playout
+				play := func() {
+					for _, b := range packets {
+						renumber(b, uint16(lap*len(packets)), uint32(lap*36000))
+						if err := s.PushRTP(0, mediatest.Put(s, b), now); err != nil {
+							t.Fatal(err)
+						}
+						if renumber(b, -uint16(lap*len(packets)), -uint32(lap*36000)); b[1]&0x80 != 0 {
+							now = now.Add(40 * time.Millisecond)
+							s.Flush(now)
+						}
+					}
+					lap++
+				}
+				play()
+				p = started(t, s, udp)
+				play()
+				play()
+				before := p.stats
+				allocs := testing.AllocsPerRun(20, play)
+				sent := p.stats.Packets - before.Packets
+				if allocs > 0 || sent < 20*uint64(len(packets))/2 {
+					t.Errorf("%v allocations a group, %d packets sent", allocs, sent)
+				}
+				if st := s.Stats(); st.Damaged+st.Lost+st.Panics != 0 || p.stats.Dropped != 0 {
+					t.Errorf("not a steady state: %+v, %+v", st, p.stats)
+				}
+				s.Flush(now)
+				p.Close(nil)
+			})
+		}
+	}
+}
+
+// groupOf is the packets of ten pictures.
+func groupOf(asProgram bool) (packets [][]byte) {
+	p := &mediatest.Packetizer{PayloadType: 98}
+	for i := range 10 {
+		ts, nals := uint32(3600*i), mediatest.Picture(media.H264, i == 0, 8000, byte(i))
+		if asProgram {
+			packets = append(packets, p.Cut(ts, program(media.H264, i == 0, ts, nals))...)
+		} else {
+			packets = append(packets, p.Video(media.H264, ts, nals...)...)
+		}
+	}
+	return packets
+}
+
+// started attaches a session that plays the first track of s.
+func started(t *testing.T, s *media.Stream, udp bool) *playout {
+	t.Helper()
+	conn := pair(t)
+	o := newOffer("cam1", s, func() {})
+	asked, ports := headers.Transport{Protocol: headers.TransportProtocolTCP}, newPairs([2]uint16{})
+	if udp {
+		sink, err := sock.ListenUDP(netip.MustParseAddrPort("127.0.0.1:0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { sink.Close() })
+		port := int(sink.Local().Port())
+		asked = headers.Transport{Protocol: headers.TransportProtocolUDP, ClientPorts: &[2]int{port, port}}
+	}
+	l, err := o.prepare(0, asked, conn, &ports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.lanes = append(o.lanes, l)
+	p := newPlayout(o, conn, "test")
+	p.hello = func(media.Ticks) []byte { return []byte("hello") }
+	if err := s.Attach(p); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

@@ -1,0 +1,71 @@
+package rtsp
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Bounds of guessing: an address may err ten times at once, and once every six
+// seconds after that. Whoever shares it has to wait with it.
+const (
+	strikeLimit = 10
+	strikeEvery = 6 * time.Second
+	maxStrikers = 4096
+)
+
+// strikes counts the wrong passwords of each address. Any goroutine.
+type strikes struct {
+	mu sync.Mutex
+	// until is, by address, when all would be forgiven: each strike moves it on.
+	until map[netip.Addr]time.Time
+}
+
+func newStrikes() strikes { return strikes{until: map[netip.Addr]time.Time{}} }
+
+// origin is what counts as one address: a network of 64 bits of IPv6.
+func origin(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.Is6() {
+		p, _ := a.Prefix(64) // a has as many bits
+		return p.Addr()
+	}
+	return a
+}
+
+// out reports whether an address has erred too often to be listened to.
+func (k *strikes) out(a netip.Addr, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.until[origin(a)].Sub(now) > (strikeLimit-1)*strikeEvery
+}
+
+// add notes a wrong password.
+func (k *strikes) add(a netip.Addr, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	a = origin(a)
+	if _, known := k.until[a]; !known && len(k.until) >= maxStrikers {
+		k.forget(now)
+	}
+	from := k.until[a]
+	if from.Before(now) {
+		from = now
+	}
+	k.until[a] = from.Add(strikeEvery)
+}
+
+// forget makes room: those forgiven go, or else the one that soonest will be.
+func (k *strikes) forget(now time.Time) {
+	var soonest netip.Addr
+	for a, t := range k.until {
+		if !t.After(now) {
+			delete(k.until, a)
+		} else if first := k.until[soonest]; first.IsZero() || t.Before(first) {
+			soonest = a
+		}
+	}
+	if len(k.until) >= maxStrikers {
+		delete(k.until, soonest)
+	}
+}
