@@ -22,6 +22,7 @@ import (
 	"districtgateway/media"
 	"districtgateway/media/mirror"
 	"districtgateway/media/relay"
+	"districtgateway/media/rtsp"
 	"districtgateway/storage"
 )
 
@@ -39,6 +40,9 @@ type gateway struct {
 	sip     *sip.Transceiver
 	loop    *domain.Loop
 	control *control
+	rtsp    *rtsp.Server // nil: off
+
+	accounts rtsp.Users // who may watch by RTSP; nil: nobody
 }
 
 // wire joins the components; it starts none.
@@ -72,6 +76,9 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 	}
 	g.control = &control{file: file, started: time.Now(), loop: g.loop, store: g.store, users: g.users, legs: g.legs,
 		cameras: g.cameras, volumes: g.volumes, hub: g.hub, log: part(log, "control")}
+	if err := g.wireViewers(); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
 
@@ -253,6 +260,7 @@ func (g *gateway) Run(ctx context.Context) error {
 		{{"cameras", g.cameras.Run}, {"legs", g.legs.Run}},
 		{{"sip", g.sip.Run}},
 		{{"domain", g.runDomain}, {"control", g.control.Run}},
+		{{"rtsp", g.runViewers}},
 	}
 	stops := make([]func(), len(stages))
 	for i, stage := range stages {

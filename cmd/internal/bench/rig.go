@@ -165,7 +165,7 @@ func copyFile(to, from string) error {
 func (r *rig) configuration(i int, dir, media string) []byte {
 	codes := []string{province, city, district}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"level %d\"\nlisten = \"%s.%d:5060\"\nstate = %q\n", codes[i], i+1, r.net, i+1, dir)
+	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"level %d\"\nlisten = \"%s.%d:5060\"\nstate = %q\n[rtsp]\nlisten = \"\"\n", codes[i], i+1, r.net, i+1, dir)
 	fmt.Fprintf(&b, "[discovery]\nenabled = false\nuser = \"admin\"\npassword = %q\n", password)
 	if i > 0 {
 		fmt.Fprintf(&b, "[[upper]]\nid = %q\naddress = \"%s.%d:5060\"\npassword = %q\n", codes[i-1], r.net, i, password)

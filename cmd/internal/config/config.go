@@ -19,6 +19,7 @@ import (
 type File struct {
 	Server    Server    `toml:"server" doc:"This gateway as a domain: who it is and where it is reached."`
 	Media     Media     `toml:"media" doc:"Ports and memory of the media path."`
+	RTSP      RTSP      `toml:"rtsp" doc:"Players and recorders that watch by RTSP: rtsp://HOST:8554/CHANNEL is the main stream of a channel, rtsp://HOST:8554/CHANNEL/sub its sub stream. Only users with an account are admitted: without one, the port is not opened."`
 	Uppers    []Upper   `toml:"upper" doc:"One table for each upper domain this gateway registers with."`
 	Lowers    []Lower   `toml:"lower" doc:"One table for each lower domain allowed to register here. Others are refused."`
 	Discovery Discovery `toml:"discovery" doc:"How encoders are found on the network by ONVIF WS-Discovery."`
@@ -44,6 +45,12 @@ type Media struct {
 	Ports  PortRange     `toml:"ports" doc:"UDP and TCP ports for media with other domains." default:"20000-20999"`
 	Ring   Size          `toml:"ring" doc:"Memory of one stream's ring. It must hold a group of pictures and two seconds." default:"4MiB"`
 	Linger time.Duration `toml:"linger" doc:"How long an encoder's stream is kept after its last user." default:"10s"`
+}
+
+// RTSP is the [rtsp] section.
+type RTSP struct {
+	Listen string    `toml:"listen" doc:"Address and TCP port; without an address, every one of this machine. Empty: off." default:":8554"`
+	Ports  PortRange `toml:"ports" doc:"UDP ports for players that want media over UDP, four for a stream with sound." default:"21000-21999"`
 }
 
 // Upper is one [[upper]] table.

@@ -38,6 +38,7 @@ func (f *File) validate() []*FieldError {
 	var list []*FieldError
 	all := faults{"", &list}
 	f.Server.validate(all.in("server"))
+	f.RTSP.validate(all.in("rtsp"))
 	for i := range f.Uppers {
 		f.Uppers[i].validate(all.at("upper", i))
 	}
@@ -78,6 +79,20 @@ func (s *Server) validate(f faults) {
 	var level slog.Level
 	if level.UnmarshalText([]byte(s.LogLevel)) != nil {
 		f.add("log_level", s.LogLevel, "want debug, info, warn or error")
+	}
+}
+
+func (r *RTSP) validate(f faults) {
+	if r.Listen != "" {
+		host, port, err := net.SplitHostPort(r.Listen)
+		n, perr := strconv.ParseUint(port, 10, 16)
+		_, herr := netip.ParseAddr(host)
+		if err != nil || perr != nil || n == 0 || host != "" && herr != nil {
+			f.add("listen", r.Listen, "want a port, such as :8554, or an IP address and a port")
+		}
+	}
+	if r.Ports.First < 1024 || r.Ports.Last <= r.Ports.First {
+		f.add("ports", fmt.Sprintf("%d-%d", r.Ports.First, r.Ports.Last), "want a range of ports from 1024 on")
 	}
 }
 

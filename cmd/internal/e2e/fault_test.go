@@ -120,6 +120,9 @@ name = "district"
 listen = "127.90.1.1:5060"
 state = %q
 
+[rtsp]
+listen = ""
+
 [discovery]
 interfaces = []
 addresses = ["127.90.1.0/26"]

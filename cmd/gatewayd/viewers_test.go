@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"districtgateway/cmd/internal/config"
+	"districtgateway/domain"
+	"districtgateway/media"
+	"districtgateway/media/rtsp"
+)
+
+// A reception is the domain as viewers meet it.
+type reception struct {
+	users  *users
+	answer func(domain.WatchIn) domain.Effect
+	asked  []domain.WatchIn
+	left   []domain.Ticket
+}
+
+func newReception(answer func(domain.WatchIn) domain.Effect) *reception {
+	r := &reception{answer: answer}
+	r.users = newUsers(func(ev domain.Event) bool {
+		switch ev := ev.(type) {
+		case domain.WatchIn:
+			r.asked = append(r.asked, ev)
+			r.users.Tell(answer(ev))
+		case domain.WatchOut:
+			r.left = append(r.left, ev.Ticket)
+		}
+		return true
+	})
+	return r
+}
+
+func TestViewerIsALocalUserOfTheDomain(t *testing.T) {
+	for path, profile := range map[string]uint8{string(camera1): 0, string(camera1) + "/sub": 1} {
+		r := newReception(func(in domain.WatchIn) domain.Effect {
+			return domain.Opened{Ticket: in.Ticket, Stream: domain.StreamID{Channel: in.Channel, Profile: in.Profile}, Source: 7}
+		})
+		stream, released := media.NewStream(media.StreamConfig{}, nil), 0
+		vs := &viewers{users: r.users, open: func(_ context.Context, e domain.Opened, _ int) (*media.Stream, func(), error) {
+			if e.Source != 7 || e.Stream.Profile != profile {
+				t.Errorf("%s opened %+v", path, e)
+			}
+			return stream, func() { released++ }, nil
+		}}
+		s, release, err := vs.stream(t.Context(), "wang", path)
+		if err != nil || s != stream {
+			t.Fatal(err)
+		}
+		want := []domain.WatchIn{{Ticket: 1, Channel: camera1, Kind: domain.Live, Profile: profile}}
+		if d := cmp.Diff(want, r.asked); d != "" || len(r.left) > 0 || released > 0 {
+			t.Errorf("%s, left %v, released %d", d, r.left, released)
+		}
+		release()
+		if released != 1 || !slices.Equal(r.left, []domain.Ticket{1}) {
+			t.Errorf("released %d, left %v", released, r.left)
+		}
+	}
+}
+
+func TestRefusedViewersAreToldWhyAndLeave(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err, want error
+	}{
+		"no channel":       {domain.ErrNoChannel, rtsp.ErrNotFound},
+		"none below":       {fmt.Errorf("live: %w", &domain.Refused{Level: "1", Status: 404}), rtsp.ErrNotFound},
+		"not permitted":    {domain.ErrDenied, rtsp.ErrForbidden},
+		"forbidden below":  {&domain.Refused{Level: "1", Status: 403}, rtsp.ErrForbidden},
+		"domain offline":   {domain.ErrPeerOffline, domain.ErrPeerOffline},
+		"opens no more":    {nil, domain.ErrGone},
+		"stream not ready": {nil, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReception(func(in domain.WatchIn) domain.Effect {
+				if tc.err == nil {
+					return domain.Opened{Ticket: in.Ticket}
+				}
+				return domain.Denied{Ticket: in.Ticket, Err: tc.err}
+			})
+			vs := &viewers{users: r.users, open: func(context.Context, domain.Opened, int) (*media.Stream, func(), error) {
+				return nil, nil, tc.want
+			}}
+			if _, _, err := vs.stream(t.Context(), "wang", string(camera1)); !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+			if !slices.Equal(r.left, []domain.Ticket{1}) {
+				t.Errorf("left %v", r.left)
+			}
+		})
+	}
+}
+
+func TestPathsThatNameNoStreamAreNotAsked(t *testing.T) {
+	r := newReception(nil)
+	vs := &viewers{users: r.users}
+	for _, path := range []string{"", "cam1", "3301060000132000000", string(camera1) + "/main", string(camera1) + "/", "/" + string(camera1)} {
+		if _, _, err := vs.stream(t.Context(), "wang", path); !errors.Is(err, rtsp.ErrNotFound) {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+	if len(r.asked) > 0 {
+		t.Errorf("asked %v", r.asked)
+	}
+}
+
+// noUsers are accounts of nobody.
+type noUsers struct{}
+
+func (noUsers) HA1(string, string) (string, bool) { return "", false }
+
+func TestNobodyListensWithoutAccounts(t *testing.T) {
+	for name, accounts := range map[string]rtsp.Users{"none": nil, "some": noUsers{}} {
+		t.Run(name, func(t *testing.T) {
+			g := &gateway{log: slog.New(slog.DiscardHandler), accounts: accounts}
+			g.control = &control{}
+			g.file.RTSP = config.RTSP{Listen: "127.0.0.1:0", Ports: config.PortRange{First: 21000, Last: 21999}}
+			if err := g.wireViewers(); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { _ = g.runViewers(ctx) })
+			if accounts != nil {
+				if _, err := g.rtsp.Addr(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			cancel()
+			running.Wait()
+			if _, err := g.rtsp.Addr(ctx); accounts == nil && err == nil {
+				t.Error("a port was opened")
+			}
+		})
+	}
+	g := &gateway{control: &control{}}
+	if err := g.wireViewers(); err != nil || g.rtsp != nil {
+		t.Errorf("off: %v, %v", g.rtsp, err)
+	}
+}
