@@ -135,6 +135,7 @@ func (v *viewer) want(ctx context.Context, path string) error {
 		release()
 		return err
 	}
+	taste(ctx, s)
 	o := newOffer(path, s, release)
 	if o.empty() {
 		o.close()

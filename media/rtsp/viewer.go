@@ -24,6 +24,7 @@ const (
 	lookEvery      = 5 * time.Second  // at whether the viewer may still watch
 	maxWrong       = 3                // passwords on one connection
 	maxRequest     = 16 << 10         // bytes; also of an interleaved frame
+	usualRequest   = 2 << 10          // bytes; memory grows only for those who need it
 )
 
 // Why a connection ends.
@@ -61,7 +62,7 @@ type viewer struct {
 
 func newViewer(s *Server, conn *sock.TCP) *viewer {
 	return &viewer{srv: s, conn: conn, from: conn.Remote().Addr().Unmap(), gate: digest.Gate{Realm: s.cfg.Realm, HA1: s.ha1},
-		limit: time.Now().Add(admitWithin), buf: make([]byte, maxRequest)}
+		limit: time.Now().Add(admitWithin), buf: make([]byte, usualRequest)}
 }
 
 // run serves the connection until it ends, and then leaves its stream. It returns
@@ -127,11 +128,14 @@ func (v *viewer) consume(ctx context.Context) error {
 		at += n
 	}
 	v.have = copy(v.buf, v.buf[at:v.have])
-	if v.have == len(v.buf) {
-		v.answer(&base.Response{StatusCode: base.StatusRequestEntityTooLarge, Header: base.Header{}})
-		return errTooLong
+	switch {
+	case v.have < len(v.buf):
+		return nil
+	case len(v.buf) < maxRequest:
+		v.buf = append(v.buf, make([]byte, len(v.buf))...)
+		return nil
 	}
-	return nil
+	return errors.Join(errTooLong, v.answer(&base.Response{StatusCode: base.StatusRequestEntityTooLarge, Header: base.Header{}}))
 }
 
 // message deals with the message at the beginning of b and returns its length; 0 if
@@ -165,8 +169,7 @@ func (v *viewer) message(ctx context.Context, b []byte) (int, error) {
 func (v *viewer) request(ctx context.Context, b []byte) error {
 	var req base.Request
 	if err := req.Unmarshal(bufio.NewReaderSize(bytes.NewReader(b), 512)); err != nil {
-		v.answer(&base.Response{StatusCode: base.StatusBadRequest, Header: base.Header{}})
-		return fmt.Errorf("request: %w", err)
+		return errors.Join(fmt.Errorf("request: %w", err), v.answer(&base.Response{StatusCode: base.StatusBadRequest, Header: base.Header{}}))
 	}
 	now := time.Now()
 	if v.who.User != "" {
