@@ -70,9 +70,11 @@ func (o *Frames) End() {
 	o.ends = append(o.ends, o.total)
 }
 
-// Text adds text between packets, as it is.
+// Text adds text between packets; b is copied.
 func (o *Frames) Text(b []byte) {
-	o.vector.Add(b)
+	h := o.heads.Take(len(b))
+	copy(h, b)
+	o.vector.Add(h)
 	o.total += len(b)
 	o.ends = append(o.ends, o.total)
 }

@@ -1,6 +1,7 @@
 package rtsp
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,9 +16,8 @@ import (
 	"districtgateway/media/sock"
 )
 
-// pair returns the two ends of a connection; what the near one sends is thrown
-// away by the far one.
-func pair(t *testing.T) *sock.TCP {
+// pair returns the two ends of a connection.
+func pair(t *testing.T) (*sock.TCP, net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,6 +32,19 @@ func pair(t *testing.T) *sock.TCP {
 	if err != nil {
 		t.Fatal(err)
 	}
+	conn, err := sock.NewTCP(near.(*net.TCPConn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		far.Close()
+	})
+	return conn, far
+}
+
+// drain throws away what comes, until the connection ends.
+func drain(t *testing.T, far net.Conn) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -42,16 +55,10 @@ func pair(t *testing.T) *sock.TCP {
 			}
 		}
 	}()
-	conn, err := sock.NewTCP(near.(*net.TCPConn))
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		conn.Close()
-		<-done
 		far.Close()
+		<-done
 	})
-	return conn
 }
 
 // renumber moves a packet's sequence number and timestamp.
@@ -91,7 +98,9 @@ func TestNothingIsAllocatedForAPacket(t *testing.T) {
 					lap++
 				}
 				play()
-				p = started(t, s, udp)
+				var far net.Conn
+				p, far = started(t, s, udp)
+				drain(t, far)
 				play()
 				play()
 				before := p.stats
@@ -125,9 +134,9 @@ func groupOf(asProgram bool) (packets [][]byte) {
 }
 
 // started attaches a session that plays the first track of s.
-func started(t *testing.T, s *media.Stream, udp bool) *playout {
+func started(t *testing.T, s *media.Stream, udp bool) (*playout, net.Conn) {
 	t.Helper()
-	conn := pair(t)
+	conn, far := pair(t)
 	o := newOffer("cam1", s, func() {})
 	asked, ports := headers.Transport{Protocol: headers.TransportProtocolTCP}, newPairs([2]uint16{})
 	if udp {
@@ -149,5 +158,116 @@ func started(t *testing.T, s *media.Stream, udp bool) *playout {
 	if err := s.Attach(p); err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return p, far
+}
+
+// TestStalledViewerResumesAtAKeyPictureWithFramesWhole has a viewer read nothing until
+// the ring has overwritten what it is at, perhaps several times, and then everything.
+func TestStalledViewerResumesAtAKeyPictureWithFramesWhole(t *testing.T) {
+	for _, more := range []int{0, 100} {
+		t.Run(fmt.Sprintf("%d pictures later", more), func(t *testing.T) { stall(t, more) })
+	}
+}
+
+func stall(t *testing.T, more int) {
+	s, now := media.NewStream(media.StreamConfig{RingBytes: 1 << 20}, nil), time.Unix(1_700_000_000, 0)
+	s.Adopt(media.Opened{Tracks: []media.Track{mediatest.VideoTrack(media.H264)}}, now)
+	source := &mediatest.Packetizer{PayloadType: 96}
+	n := 0
+	push := func() {
+		for _, b := range source.Video(media.H264, uint32(3600*n), mediatest.Picture(media.H264, n%10 == 0, 20000, byte(n))...) {
+			if err := s.PushRTP(0, mediatest.Put(s, b), now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n++
+		now = now.Add(time.Millisecond)
+		s.Flush(now)
+	}
+	push()
+	p, far := started(t, s, false)
+	for p.stats.Dropped == 0 {
+		push()
+	}
+	if err := p.say([]byte("RTSP/1.0 200 OK\r\n\r\n"), false); err != nil {
+		t.Fatal(err)
+	}
+	for range more {
+		push()
+	}
+	v := &player{t: t, conn: far, in: bufio.NewReader(far)}
+	if _, err := v.in.Discard(len("hello")); err != nil {
+		t.Fatal(err)
+	}
+	frames := make(chan []byte, 1)
+	go func() {
+		defer close(frames)
+		for {
+			frame, res, err := v.next()
+			if err != nil {
+				return
+			}
+			if res != nil {
+				frame = []byte{255}
+			}
+			frames <- frame
+		}
+	}()
+	checkResumed(t, frames, push, func() { now = now.Add(time.Millisecond); s.Flush(now) })
+	far.Close()
+	for range frames { // until the reader has noticed
+	}
+}
+
+// checkFragment checks the bytes of a fragment: each has a bit set, see
+// mediatest.Slice.
+func checkFragment(t *testing.T, b []byte) {
+	t.Helper()
+	if b[0]&0x1F != 28 {
+		return
+	}
+	for i, c := range b[4:] {
+		if c&0x10 == 0 {
+			t.Fatalf("byte %d of %d of a fragment is %#x", i, len(b), c)
+		}
+	}
+}
+
+// checkResumed reads frames until a picture that was pushed after the stall has come,
+// and wants a key picture after each gap.
+func checkResumed(t *testing.T, frames chan []byte, push, tick func()) {
+	t.Helper()
+	seq, gaps, answered, after := -1, 0, false, 0
+	for after < 300 {
+		var frame []byte
+		select {
+		case frame = <-frames:
+		case <-time.After(5 * time.Millisecond):
+			if answered {
+				push()
+			}
+			tick()
+			continue
+		}
+		switch {
+		case frame[0] == 255:
+			answered = true
+			continue
+		case frame[0] != 0:
+			continue
+		}
+		got := int(frame[3])<<8 | int(frame[4])
+		if typ := frame[13] & 0x1F; seq >= 0 && got != (seq+1)&0xFFFF {
+			if gaps++; typ != 7 {
+				t.Fatalf("after a gap comes NAL unit type %d", typ)
+			}
+		}
+		if seq = got; answered {
+			after++
+		}
+		checkFragment(t, frame[13:])
+	}
+	if gaps == 0 {
+		t.Error("nothing was missing")
+	}
 }

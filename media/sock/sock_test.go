@@ -223,3 +223,17 @@ func TestSendAndReceiveDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", allocs)
 	}
 }
+
+// TestPiecesOfAnySizeAreAdded has pieces that fill the objects they lie in: what
+// follows them in memory is another object. The race detector watches the pointers.
+func TestPiecesOfAnySizeAreAdded(t *testing.T) {
+	var v Vector
+	var kept [][]byte
+	for i := range 400 {
+		kept = append(kept, make([]byte, 16<<(i%7)))
+		v.Add(kept[i])
+	}
+	if got := v.Rest(nil, v.Len()); len(got) != v.Len() || len(v.iov) == 0 {
+		t.Errorf("%d bytes of %d", len(got), v.Len())
+	}
+}

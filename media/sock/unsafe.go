@@ -9,12 +9,13 @@ import (
 )
 
 // addVector appends p to iov, joining it with the last piece if that is at or
-// after index from and p follows it in memory.
+// after index from and p follows it in memory. The joined piece keeps the first of
+// them alive only: whoever adds memory keeps it until it was sent.
 func addVector(iov []unix.Iovec, from int, p []byte) []unix.Iovec {
 	base := unsafe.SliceData(p)
 	if n := len(iov); n > from {
-		last := &iov[n-1]
-		if unsafe.Add(unsafe.Pointer(last.Base), int(last.Len)) == unsafe.Pointer(base) {
+		last := &iov[n-1] // compared as numbers: a pointer past an object's end may be another object's
+		if uintptr(unsafe.Pointer(last.Base))+uintptr(last.Len) == uintptr(unsafe.Pointer(base)) {
 			last.SetLen(int(last.Len) + len(p))
 			return iov
 		}

@@ -21,8 +21,8 @@ func (v *Vector) Reset() {
 	v.iov, v.from, v.size = v.iov[:0], 0, 0
 }
 
-// Add appends b, which must stay as it is until it was sent. Pieces that happen
-// to follow each other in memory become one.
+// Add appends b, which its owner keeps, as it is, until it was sent. Pieces that
+// happen to follow each other in memory become one.
 func (v *Vector) Add(b []byte) {
 	if len(b) == 0 {
 		return
