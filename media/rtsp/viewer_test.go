@@ -317,6 +317,16 @@ func TestPatienceWithViewersEnds(t *testing.T) {
 	}
 }
 
+func TestAnotherPasswordEndsWhatPlays(t *testing.T) {
+	f := twoTracks()
+	h := newHouse(t, ServerConfig{}, channels{"cam1": f.src.Open})
+	p := h.dial()
+	p.play()
+	h.people.set("wang", "another")
+	p.say(base.GetParameter, h.url) // it is looked at now, and every 5 s
+	p.closed()
+}
+
 func TestTeardownIsAnsweredAndEndsTheSession(t *testing.T) {
 	f := twoTracks()
 	h := newHouse(t, ServerConfig{}, channels{"cam1": f.src.Open})

@@ -1,12 +1,9 @@
-#!/usr/bin/env python3
-"""Plays an RTSP stream with GStreamer: saves the pictures as they are, decodes the sound.
+"""An RTSP player made of GStreamer: gstplayer.py URL USER PASSWORD TRANSPORT CODEC FILE
 
-usage: gstplayer.py URL USER PASSWORD tcp|udp h264|h265 FILE
-
-Says "playing" once both are linked, every error and warning, and "ended" when an
-interrupt has ended it in order.
+TRANSPORT is tcp or udp, CODEC h264 or h265. It saves the pictures as they are and
+decodes the sound. It prints "playing" once it has both, every error and warning,
+and "ended" when SIGINT has ended it in order.
 """
-
 import signal
 import sys
 
