@@ -50,7 +50,7 @@ func (v *viewer) perform(ctx context.Context, req *base.Request) *base.Response 
 	case base.Play:
 		return v.play(req)
 	case base.Teardown:
-		return v.teardown(req)
+		return v.teardown()
 	case base.GetParameter, base.SetParameter:
 		return v.inSession(status(base.StatusOK))
 	}
@@ -261,7 +261,7 @@ func (o *offer) info(at media.Ticks) string {
 }
 
 // teardown ends the session. One that plays ends with its connection.
-func (v *viewer) teardown(*base.Request) *base.Response {
+func (v *viewer) teardown() *base.Response {
 	if v.id == "" {
 		return status(base.StatusSessionNotFound)
 	}
