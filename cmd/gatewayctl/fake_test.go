@@ -96,8 +96,15 @@ var answers = map[string]any{
 	"POST " + api.PathLeave + level3:     refusal{api.Error{Status: 404, Cause: "no such upper domain is configured"}},
 	"POST " + api.PathJoin + level2:      api.Peer{Code: level2, Role: "upper", State: "online"},
 	"POST " + api.PathJoin + level1:      refusal{api.Error{Status: 502, Level: level1, Cause: "403 Forbidden"}},
+	"GET " + api.PathUsers:               users,
+	"POST " + api.PathUsers + "wang":     users,
+	"POST " + api.PathUsers + "li":       refusal{api.Error{Status: 409, Cause: "li: there is a user of that name"}},
+	"PUT " + api.PathUsers + "wang":      users,
+	"DELETE " + api.PathUsers + "wang":   users,
 	"POST " + api.PathRefresh + "nobody": refusal{api.Error{Status: 400, Cause: `code "nobody": want 20 digits`}},
 }
+
+var users = []api.User{{Name: "li", Role: "admin"}, {Name: "wang", Role: "viewer"}}
 
 // departed is an upper that was left.
 var departed = api.Peer{Code: level2, Role: "upper", Name: "杭州市", State: "left", Since: noon.Add(-50 * time.Hour), Reason: "the upper agreed"}

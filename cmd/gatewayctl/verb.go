@@ -35,7 +35,7 @@ func verbs() []*verb {
 		statusVerb(), peersVerb(), channelsVerb(), encodersVerb(), streamsVerb(), sessionsVerb(),
 		liveVerb(), recordsVerb(), playVerb(),
 		discoverVerb(), importVerb(), replaceVerb(), refreshVerb(), leaveVerb(), joinVerb(),
-		configVerb(), versionVerb(),
+		userVerb(), configVerb(), versionVerb(),
 	}
 }
 

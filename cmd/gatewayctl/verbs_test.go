@@ -42,6 +42,7 @@ func TestEveryVerbShowsItsAnswer(t *testing.T) {
 		"discover": {"discover", "--for", "1s"},
 		"import":   {"import", "-"}, "replace": {"replace", channel1, "02:00:00:00:00:07"}, "refresh": {"refresh", level2},
 		"leave": {"leave", level2}, "join": {"join", level2}, "help-leave": {"help", "leave"},
+		"user": {"user"}, "help-user": {"help", "user"}, "user-role": {"user", "role", "wang", "viewer"}, "user-remove": {"user", "remove", "wang"},
 		"diff": {"config", "diff", "-"},
 		"help": {"help"}, "help-live": {"help", "live"}, "help-records": {"records", "--help"},
 	} {

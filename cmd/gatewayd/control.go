@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"districtgateway/cmd/internal/account"
 	"districtgateway/cmd/internal/api"
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
@@ -23,16 +24,17 @@ import (
 
 // control serves the interface of package api on a Unix socket.
 type control struct {
-	file    config.File
-	started time.Time
-	loop    *domain.Loop
-	store   *boltstore.Store
-	users   *users
-	legs    *legs
-	cameras *cameras
-	volumes *volumes
-	hub     *media.Hub
-	log     *slog.Logger
+	file     config.File
+	started  time.Time
+	loop     *domain.Loop
+	store    *boltstore.Store
+	users    *users
+	accounts *account.Book
+	legs     *legs
+	cameras  *cameras
+	volumes  *volumes
+	hub      *media.Hub
+	log      *slog.Logger
 }
 
 // Run serves until ctx ends. The socket is readable by its owner and group only.
@@ -78,6 +80,10 @@ func (c *control) routes() http.Handler {
 	m.HandleFunc("POST "+api.PathRefresh+"{peer}", answer(c.refresh))
 	m.HandleFunc("POST "+api.PathLeave+"{peer}", answer(c.leave))
 	m.HandleFunc("POST "+api.PathJoin+"{peer}", answer(c.join))
+	m.HandleFunc("GET "+api.PathUsers+"{$}", answer(c.listUsers))
+	m.HandleFunc("POST "+api.PathUsers+"{name}", answer(c.addUser))
+	m.HandleFunc("PUT "+api.PathUsers+"{name}", answer(c.changeUser))
+	m.HandleFunc("DELETE "+api.PathUsers+"{name}", answer(c.removeUser))
 	m.HandleFunc("GET "+api.PathConfig, c.showConfig)
 	m.HandleFunc("POST "+api.PathConfig, answer(c.diffConfig))
 	m.HandleFunc("GET "+api.PathLive+"{channel}", c.live)
@@ -123,6 +129,8 @@ func errorOf(err error) *api.Error {
 	}{
 		{domain.ErrNoChannel, http.StatusNotFound}, {domain.ErrNoRecording, http.StatusNotFound}, {errNoCode, http.StatusNotFound}, {errNoLower, http.StatusNotFound},
 		{domain.ErrNoUpper, http.StatusNotFound}, {domain.ErrGone, http.StatusConflict},
+		{account.ErrUnknown, http.StatusNotFound}, {account.ErrTaken, http.StatusConflict}, {account.ErrLastAdmin, http.StatusConflict},
+		{account.ErrFull, http.StatusConflict}, {account.ErrInvalid, http.StatusBadRequest},
 		{domain.ErrDenied, http.StatusForbidden}, {domain.ErrBusy, http.StatusServiceUnavailable},
 		{domain.ErrOffline, http.StatusConflict}, {domain.ErrPeerOffline, http.StatusConflict}, {errCodeUsed, http.StatusConflict},
 		{domain.ErrTimeout, http.StatusGatewayTimeout}, {context.DeadlineExceeded, http.StatusGatewayTimeout},

@@ -56,6 +56,10 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 		Login: loginAt(file)}); err != nil {
 		return nil, err
 	}
+	accounts, err := loadAccounts(g.store, part(log, "users"))
+	if err != nil {
+		return nil, err
+	}
 	instance, err := instanceID(file.Server.State)
 	if err != nil {
 		return nil, err
@@ -74,7 +78,7 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 	if err := g.wireDomain(ctx, instance); err != nil {
 		return nil, err
 	}
-	g.control = &control{file: file, started: time.Now(), loop: g.loop, store: g.store, users: g.users, legs: g.legs,
+	g.control = &control{file: file, started: time.Now(), loop: g.loop, store: g.store, users: g.users, accounts: accounts, legs: g.legs,
 		cameras: g.cameras, volumes: g.volumes, hub: g.hub, log: part(log, "control")}
 	if err := g.wireViewers(); err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 // Package boltstore keeps on the box's own flash what must survive a restart: the
 // lower domains that are registered, their catalogues, the upper domains that were
-// left, and the encoders with the codes they were given. It is the [domain.Store] of
+// left, the encoders with the codes they were given, and the users. It is the [domain.Store] of
 // the daemon. Only the file's owner may read it: it holds passwords.
 //
 // One small bbolt file holds a bucket for each, and the version of its layout.
@@ -35,6 +35,7 @@ var (
 	bucketCatalogs   = []byte("catalogs")
 	bucketTombstones = []byte("tombstones")
 	bucketEncoders   = []byte("encoders")
+	bucketUsers      = []byte("users")
 	keyVersion       = []byte("version")
 )
 
@@ -150,7 +151,7 @@ func syncDir(path string) error {
 
 // prepare makes the buckets and checks the version.
 func prepare(tx *bbolt.Tx) error {
-	for _, b := range [][]byte{bucketMeta, bucketLinks, bucketCatalogs, bucketTombstones, bucketEncoders} {
+	for _, b := range [][]byte{bucketMeta, bucketLinks, bucketCatalogs, bucketTombstones, bucketEncoders, bucketUsers} {
 		if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 			return err
 		}
@@ -327,10 +328,21 @@ func (s *Store) ForgetEncoder(code domain.Code) { s.put(bucketEncoders, string(c
 
 // LoadEncoders calls f for each encoder kept.
 func LoadEncoders[T any](s *Store, f func(code domain.Code, v T)) error {
+	return loadAll(s, bucketEncoders, func(k string, v T) { f(domain.Code(k), v) })
+}
+
+// SaveUser keeps row, any JSON value, under a user's name.
+func (s *Store) SaveUser(name string, row any) { s.put(bucketUsers, name, row) }
+
+// ForgetUser removes it.
+func (s *Store) ForgetUser(name string) { s.put(bucketUsers, name, nil) }
+
+// LoadUsers calls f for each user kept.
+func LoadUsers[T any](s *Store, f func(name string, row T)) error { return loadAll(s, bucketUsers, f) }
+
+func loadAll[T any](s *Store, bucket []byte, f func(key string, v T)) error {
 	if err := s.commit(); err != nil {
 		return err
 	}
-	return s.db.View(func(tx *bbolt.Tx) error {
-		return each(s, tx.Bucket(bucketEncoders), func(k string, v T) { f(domain.Code(k), v) })
-	})
+	return s.db.View(func(tx *bbolt.Tx) error { return each(s, tx.Bucket(bucket), f) })
 }

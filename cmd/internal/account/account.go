@@ -108,12 +108,13 @@ const (
 	argonKey    = 32
 )
 
-// New makes an account. The error says what is wrong with name, role or password.
+// New makes an account. The error is [ErrInvalid] and says what is wrong with name,
+// role or password.
 func New(name string, role Role, password Secret) (Account, error) {
 	a := Account{Name: name, Role: role}
 	err := errors.Join(checkName(name), checkRole(role), checkPassword(name, string(password)))
 	if err != nil {
-		return Account{}, err
+		return Account{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	var salt [16]byte
 	rand.Read(salt[:])

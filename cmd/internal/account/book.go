@@ -21,6 +21,7 @@ var (
 	ErrTaken     = errors.New("there is a user of that name")
 	ErrLastAdmin = errors.New("the last admin stays")
 	ErrFull      = errors.New("too many users")
+	ErrInvalid   = errors.New("not possible")
 )
 
 const maxAccounts = 256
@@ -70,8 +71,7 @@ func (b *Book) List() []Account {
 	return list
 }
 
-// Add makes a new account. Errors: [ErrTaken], [ErrFull], or what is wrong with what
-// is asked for.
+// Add makes a new account. Errors: [ErrTaken], [ErrFull], [ErrInvalid].
 func (b *Book) Add(name string, role Role, password Secret) error {
 	return b.change(name, password, func(old Account, known bool) (Role, error) {
 		switch {
@@ -84,8 +84,7 @@ func (b *Book) Add(name string, role Role, password Secret) error {
 	})
 }
 
-// SetPassword gives an account another password. Errors: [ErrUnknown], or what is
-// wrong with the password.
+// SetPassword gives an account another password. Errors: [ErrUnknown], [ErrInvalid].
 func (b *Book) SetPassword(name string, password Secret) error {
 	return b.change(name, password, func(old Account, known bool) (Role, error) {
 		if !known {

@@ -28,6 +28,7 @@ const (
 	PathRefresh  = "/v1/refresh/" // + code of a lower: read its catalogue again
 	PathLeave    = "/v1/leave/"   // + code of an upper; ?for=5m&force=1; answers Peer once it is left
 	PathJoin     = "/v1/join/"    // + code of an upper; answers Peer once it is registered with
+	PathUsers    = "/v1/users/"   // GET: all; + name: POST NewUser, PUT UserChange, DELETE; all answer []User once it is durable
 )
 
 // Trailer names the HTTP trailer that ends a media stream which broke off.
@@ -211,4 +212,22 @@ type Party struct {
 	ID    string `json:"id"`              // of a monitor: its server's code, and - and a number unless that is a standard peer's
 	Host  string `json:"host,omitempty"`  // network address: of the encoder; where the monitor's media arrives
 	Place string `json:"place,omitempty"` // in words
+}
+
+// A User is a person who may watch.
+type User struct {
+	Name string `json:"name"`
+	Role string `json:"role"` // viewer, operator or admin
+}
+
+// NewUser is the body of POST PathUsers.
+type NewUser struct {
+	Role     string `json:"role"`
+	Password string `json:"password"`
+}
+
+// UserChange is the body of PUT PathUsers: what is empty stays as it is.
+type UserChange struct {
+	Role     string `json:"role,omitempty"`
+	Password string `json:"password,omitempty"`
 }

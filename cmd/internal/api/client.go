@@ -56,6 +56,11 @@ func (c *Client) Put(ctx context.Context, path string, body []byte, v any) error
 	return c.send(ctx, call{method: http.MethodPut, path: path, body: body}, v)
 }
 
+// Delete asks for what is at a path to be removed, and reads the JSON answer into v.
+func (c *Client) Delete(ctx context.Context, path string, v any) error {
+	return c.send(ctx, call{method: http.MethodDelete, path: path}, v)
+}
+
 func (c *Client) send(ctx context.Context, in call, v any) error {
 	r, err := c.do(ctx, in)
 	if err != nil {
