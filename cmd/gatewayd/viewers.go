@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"districtgateway/cmd/internal/account"
 	"districtgateway/domain"
 	"districtgateway/media"
 	"districtgateway/media/rtsp"
@@ -83,20 +84,40 @@ func (g *gateway) wireViewers() error {
 	vs := &viewers{users: g.users, open: g.control.opened}
 	var err error
 	g.rtsp, err = rtsp.NewServer(rtsp.ServerConfig{
-		Listen: g.file.RTSP.Listen, Streams: vs.stream, Users: g.accounts,
+		Listen: g.file.RTSP.Listen, Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm,
 		Ports: [2]uint16{g.file.RTSP.Ports.First, g.file.RTSP.Ports.Last}, Log: part(g.log, "rtsp"),
 	})
 	return err
 }
 
+// players are the accounts, in the words of the RTSP server: whatever their role,
+// they may watch.
+type players struct{ *account.Book }
+
+// HA1 is that of [rtsp.Users].
+func (p players) HA1(user, algorithm string) (string, bool) {
+	ha1, ok := p.Book.HA1(user, algorithm)
+	return string(ha1), ok
+}
+
 // runViewers runs the RTSP server until ctx ends. A port that is somebody else's is
-// tried again: it is no reason to stop recording. Nobody listens where nobody would
-// be admitted.
+// tried again: it is no reason to stop recording. It is not opened before there is
+// somebody who would be admitted.
 func (g *gateway) runViewers(ctx context.Context) error {
-	if g.rtsp == nil || g.accounts == nil {
+	if g.rtsp == nil || !g.somebody(ctx) {
 		<-ctx.Done()
 		return nil
 	}
 	supervise(ctx, part(g.log, "rtsp"), g.rtsp.Run)
 	return nil
+}
+
+// somebody waits for the first account; false: ctx ended before.
+func (g *gateway) somebody(ctx context.Context) bool {
+	select {
+	case <-g.accounts.Some():
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"districtgateway/cmd/internal/account"
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
 	"districtgateway/media"
@@ -112,37 +113,44 @@ func TestPathsThatNameNoStreamAreNotAsked(t *testing.T) {
 	}
 }
 
-// noUsers are accounts of nobody.
-type noUsers struct{}
+// forgetful keeps no accounts.
+type forgetful struct{}
 
-func (noUsers) HA1(string, string) (string, bool) { return "", false }
+func (forgetful) SaveUser(string, any) {}
+func (forgetful) ForgetUser(string)    {}
 
-func TestNobodyListensWithoutAccounts(t *testing.T) {
-	for name, accounts := range map[string]rtsp.Users{"none": nil, "some": noUsers{}} {
-		t.Run(name, func(t *testing.T) {
-			g := &gateway{log: slog.New(slog.DiscardHandler), accounts: accounts}
-			g.control = &control{}
-			g.file.RTSP = config.RTSP{Listen: "127.0.0.1:0", Ports: config.PortRange{First: 21000, Last: 21999}}
-			if err := g.wireViewers(); err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			var running sync.WaitGroup
-			running.Go(func() { _ = g.runViewers(ctx) })
-			if accounts != nil {
-				if _, err := g.rtsp.Addr(t.Context()); err != nil {
-					t.Error(err)
-				}
-			}
-			cancel()
-			running.Wait()
-			if _, err := g.rtsp.Addr(ctx); accounts == nil && err == nil {
-				t.Error("a port was opened")
-			}
-		})
+func TestNobodyListensBeforeThereIsAnAccount(t *testing.T) {
+	book, err := account.NewBook(forgetful{}, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	g := &gateway{control: &control{}}
-	if err := g.wireViewers(); err != nil || g.rtsp != nil {
-		t.Errorf("off: %v, %v", g.rtsp, err)
+	g := &gateway{log: slog.New(slog.DiscardHandler), accounts: book, control: &control{}}
+	g.file.RTSP = config.RTSP{Listen: "127.0.0.1:0", Ports: config.PortRange{First: 21000, Last: 21999}}
+	if err := g.wireViewers(); err != nil {
+		t.Fatal(err)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	if g.somebody(over) {
+		t.Error("somebody, though there is no account")
+	}
+	if err := book.Add("wang", account.Viewer, "correct horse"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = g.runViewers(ctx) })
+	if _, err := g.rtsp.Addr(t.Context()); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	running.Wait()
+	ha1, ok := players{book}.HA1("wang", "MD5")
+	if want, _ := book.HA1("wang", "MD5"); !ok || ha1 != string(want) || ha1 == "***" {
+		t.Errorf("H(A1) %q", ha1)
+	}
+	off := &gateway{control: &control{}}
+	if err := off.wireViewers(); err != nil || off.rtsp != nil {
+		t.Errorf("off: %v, %v", off.rtsp, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"districtgateway/cmd/internal/account"
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
 	"districtgateway/domain/boltstore"
@@ -42,7 +43,7 @@ type gateway struct {
 	control *control
 	rtsp    *rtsp.Server // nil: off
 
-	accounts rtsp.Users // who may watch by RTSP; nil: nobody
+	accounts *account.Book
 }
 
 // wire joins the components; it starts none.
@@ -56,8 +57,7 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 		Login: loginAt(file)}); err != nil {
 		return nil, err
 	}
-	accounts, err := loadAccounts(g.store, part(log, "users"))
-	if err != nil {
+	if g.accounts, err = loadAccounts(g.store, part(log, "users")); err != nil {
 		return nil, err
 	}
 	instance, err := instanceID(file.Server.State)
@@ -78,7 +78,7 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 	if err := g.wireDomain(ctx, instance); err != nil {
 		return nil, err
 	}
-	g.control = &control{file: file, started: time.Now(), loop: g.loop, store: g.store, users: g.users, accounts: accounts, legs: g.legs,
+	g.control = &control{file: file, started: time.Now(), loop: g.loop, store: g.store, users: g.users, accounts: g.accounts, legs: g.legs,
 		cameras: g.cameras, volumes: g.volumes, hub: g.hub, log: part(log, "control")}
 	if err := g.wireViewers(); err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ type Book struct {
 	hashing sync.Mutex // argon2id takes much memory: one at a time
 	mu      sync.RWMutex
 	all     map[string]Account
+	some    chan struct{} // closed with the first account
 }
 
 // A Row is an account as it is kept.
@@ -46,7 +47,7 @@ type Row struct {
 // NewBook returns a book of what was kept; rows that cannot be read are left out
 // and named in the error.
 func NewBook(k Keeper, rows map[string]Row) (*Book, error) {
-	b := &Book{keeper: k, all: make(map[string]Account, len(rows))}
+	b := &Book{keeper: k, all: make(map[string]Account, len(rows)), some: make(chan struct{})}
 	var faults []error
 	for name, r := range rows {
 		role, err := ParseRole(r.Role)
@@ -54,10 +55,23 @@ func NewBook(k Keeper, rows map[string]Row) (*Book, error) {
 			faults = append(faults, fmt.Errorf("user %.40q: %w", name, err))
 			continue
 		}
-		b.all[name] = Account{name, role, Secret(r.Hash), ha1{Secret(r.MD5), Secret(r.SHA256)}}
+		b.enter(Account{name, role, Secret(r.Hash), ha1{Secret(r.MD5), Secret(r.SHA256)}})
 	}
 	return b, errors.Join(faults...)
 }
+
+// enter adds or replaces an account. The caller holds mu, or is alone.
+func (b *Book) enter(a Account) {
+	b.all[a.Name] = a
+	select {
+	case <-b.some:
+	default:
+		close(b.some)
+	}
+}
+
+// Some is closed once there is an account, or was: before, nobody need be listened to.
+func (b *Book) Some() <-chan struct{} { return b.some }
 
 // List returns all accounts by name.
 func (b *Book) List() []Account {
@@ -117,7 +131,7 @@ func (b *Book) change(name string, password Secret, judge func(old Account, know
 func (b *Book) put(a Account) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.all[a.Name] = a
+	b.enter(a)
 	b.keeper.SaveUser(a.Name, Row{a.Role.String(), string(a.hash), string(a.ha1.md5), string(a.ha1.sha256)})
 }
 
