@@ -9,6 +9,7 @@ import (
 
 	"districtgateway/cmd/internal/account"
 	"districtgateway/cmd/internal/api"
+	"districtgateway/domain"
 	"districtgateway/domain/boltstore"
 )
 
@@ -59,7 +60,7 @@ func (c *control) addUser(r *http.Request) ([]api.User, error) {
 	if err != nil {
 		return nil, badRequest{err}
 	}
-	return c.changed(r, c.accounts.Add(r.PathValue("name"), role, account.Secret(in.Password)))
+	return c.changed(r, c.accounts.Add(r.PathValue("name"), role, domain.Secret(in.Password)))
 }
 
 func (c *control) changeUser(r *http.Request) ([]api.User, error) {
@@ -78,7 +79,7 @@ func (c *control) changeUser(r *http.Request) ([]api.User, error) {
 		}
 	}
 	if in.Password != "" {
-		return c.changed(r, c.accounts.SetPassword(name, account.Secret(in.Password)))
+		return c.changed(r, c.accounts.SetPassword(name, domain.Secret(in.Password)))
 	}
 	return c.changed(r, nil)
 }

@@ -6,7 +6,7 @@
 //   - a hash by argon2id (RFC 9106), for whoever is told the password;
 //   - H(A1) of digest authentication (RFC 7616 §3.4.2) in the realm [Realm], by MD5
 //     and SHA-256, since digest proves a password without telling it. Whoever reads
-//     these can watch as that user, so they are of type [Secret] and kept where only
+//     these can watch as that user, so they are of type [domain.Secret] and kept where only
 //     the daemon reads.
 //
 // There is no account before somebody makes one, and none with a known password.
@@ -21,13 +21,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+
+	"districtgateway/domain"
 )
 
 // Realm is the realm of digest authentication. It is a part of what is kept of a
@@ -59,27 +60,11 @@ func ParseRole(s string) (Role, error) {
 	return 0, fmt.Errorf("role %.32q: want viewer, operator or admin", s)
 }
 
-// A Secret proves who somebody is. It prints as ***, in whatever way it is printed.
-type Secret string
-
-const redacted = "***"
-
-func (Secret) String() string { return redacted }
-
-// LogValue hides the secret from a log.
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText hides the secret from encoders.
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// Format hides the secret from every verb of fmt.
-func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
-
 // An Account is one user.
 type Account struct {
 	Name string
 	Role Role
-	hash Secret // argon2id, in the usual notation: $argon2id$v=19$m=…,t=…,p=…$salt$key
+	hash domain.Secret // argon2id, in the usual notation: $argon2id$v=19$m=…,t=…,p=…$salt$key
 	ha1  ha1
 }
 
@@ -91,7 +76,7 @@ func (a Account) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s (%s)", a.Name,
 func (a Account) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(a)) }
 
 // ha1 is H(A1) in hexadecimal, by each hash function.
-type ha1 struct{ md5, sha256 Secret }
+type ha1 struct{ md5, sha256 domain.Secret }
 
 // Bounds of names and passwords, in bytes.
 const (
@@ -110,7 +95,7 @@ const (
 
 // New makes an account. The error is [ErrInvalid] and says what is wrong with name,
 // role or password.
-func New(name string, role Role, password Secret) (Account, error) {
+func New(name string, role Role, password domain.Secret) (Account, error) {
 	a := Account{Name: name, Role: role}
 	err := errors.Join(checkName(name), checkRole(role), checkPassword(name, string(password)))
 	if err != nil {
@@ -121,7 +106,7 @@ func New(name string, role Role, password Secret) (Account, error) {
 	a.hash = hashed(string(password), salt[:])
 	a1 := name + ":" + Realm + ":" + string(password)
 	m, s := md5.Sum([]byte(a1)), sha256.Sum256([]byte(a1))
-	a.ha1 = ha1{Secret(hex.EncodeToString(m[:])), Secret(hex.EncodeToString(s[:]))}
+	a.ha1 = ha1{domain.Secret(hex.EncodeToString(m[:])), domain.Secret(hex.EncodeToString(s[:]))}
 	return a, nil
 }
 
@@ -157,16 +142,16 @@ func checkPassword(name, password string) error {
 	return nil
 }
 
-func hashed(password string, salt []byte) Secret {
+func hashed(password string, salt []byte) domain.Secret {
 	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonLanes, argonKey)
 	e := base64.RawStdEncoding
-	return Secret(fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonLanes,
+	return domain.Secret(fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonLanes,
 		e.EncodeToString(salt), e.EncodeToString(key)))
 }
 
 // verify reports whether password is the account's. It takes 19 MiB and some tenths
 // of a second of a small box.
-func (a *Account) verify(password Secret) bool {
+func (a *Account) verify(password domain.Secret) bool {
 	var version, memory, time int
 	var lanes uint8
 	head, key, ok := cutLast(string(a.hash))

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"districtgateway/domain"
 )
 
 // kept is a Keeper over memory, by way of JSON.
@@ -58,12 +60,12 @@ func TestPasswordProvesTheUserAfterARestart(t *testing.T) {
 	if role, ok := b.Verify("wang", "correct horse"); !ok || role != Operator {
 		t.Errorf("the right password: %v, %v", role, ok)
 	}
-	for name, password := range map[string]Secret{"wang": "correct horsf", "Wang": "correct horse", "nobody": "correct horse"} {
+	for name, password := range map[string]domain.Secret{"wang": "correct horsf", "Wang": "correct horse", "nobody": "correct horse"} {
 		if _, ok := b.Verify(name, password); ok {
 			t.Errorf("%s got in", name)
 		}
 	}
-	if _, ok := b.Verify("wang", Secret(strings.Repeat("x", maxPassword+1))); ok {
+	if _, ok := b.Verify("wang", domain.Secret(strings.Repeat("x", maxPassword+1))); ok {
 		t.Error("a password of any length is hashed")
 	}
 }
@@ -147,7 +149,7 @@ func TestWhatIsNoAccountIsRefused(t *testing.T) {
 	for what, tc := range map[string]struct {
 		name     string
 		role     Role
-		password Secret
+		password domain.Secret
 	}{
 		"no name":             {"", Viewer, "correct horse"},
 		"long name":           {strings.Repeat("a", maxName+1), Viewer, "correct horse"},
@@ -158,7 +160,7 @@ func TestWhatIsNoAccountIsRefused(t *testing.T) {
 		"a role too high":     {"li", Admin + 1, "correct horse"},
 		"no password":         {"li", Viewer, ""},
 		"short":               {"li", Viewer, "1234567"},
-		"long":                {"li", Viewer, Secret(strings.Repeat("a", maxPassword+1))},
+		"long":                {"li", Viewer, domain.Secret(strings.Repeat("a", maxPassword+1))},
 		"the name":            {"administrator", Viewer, "Administrator"},
 		"a control character": {"li", Viewer, "correct\nhorse"},
 		"not UTF-8":           {"li", Viewer, "correct \xff horse"},
@@ -213,14 +215,14 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(struct{ S Secret }{a.ha1.md5})
+	text, err := json.Marshal(struct{ S domain.Secret }{a.ha1.md5})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", a.hash, "account", a)
 	all := fmt.Sprintf("%v %+v %s %q %x %d", a, a, a.hash, a.hash, a.hash, a.hash) + string(text) + log.String()
-	for _, secret := range []Secret{a.hash, a.ha1.md5, a.ha1.sha256} {
+	for _, secret := range []domain.Secret{a.hash, a.ha1.md5, a.ha1.sha256} {
 		if strings.Contains(all, string(secret)) {
 			t.Errorf("printed: %s", all)
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"districtgateway/domain"
 )
 
 // A Keeper keeps accounts over restarts. Rows are values of JSON; whoever reads them
@@ -55,7 +57,7 @@ func NewBook(k Keeper, rows map[string]Row) (*Book, error) {
 			faults = append(faults, fmt.Errorf("user %.40q: %w", name, err))
 			continue
 		}
-		b.enter(Account{name, role, Secret(r.Hash), ha1{Secret(r.MD5), Secret(r.SHA256)}})
+		b.enter(Account{name, role, domain.Secret(r.Hash), ha1{domain.Secret(r.MD5), domain.Secret(r.SHA256)}})
 	}
 	return b, errors.Join(faults...)
 }
@@ -86,7 +88,7 @@ func (b *Book) List() []Account {
 }
 
 // Add makes a new account. Errors: [ErrTaken], [ErrFull], [ErrInvalid].
-func (b *Book) Add(name string, role Role, password Secret) error {
+func (b *Book) Add(name string, role Role, password domain.Secret) error {
 	return b.change(name, password, func(old Account, known bool) (Role, error) {
 		switch {
 		case known:
@@ -99,7 +101,7 @@ func (b *Book) Add(name string, role Role, password Secret) error {
 }
 
 // SetPassword gives an account another password. Errors: [ErrUnknown], [ErrInvalid].
-func (b *Book) SetPassword(name string, password Secret) error {
+func (b *Book) SetPassword(name string, password domain.Secret) error {
 	return b.change(name, password, func(old Account, known bool) (Role, error) {
 		if !known {
 			return 0, ErrUnknown
@@ -110,7 +112,7 @@ func (b *Book) SetPassword(name string, password Secret) error {
 
 // change replaces an account by one with a new password. The hashing is done without
 // the lock that all who watch need.
-func (b *Book) change(name string, password Secret, judge func(old Account, known bool) (Role, error)) error {
+func (b *Book) change(name string, password domain.Secret, judge func(old Account, known bool) (Role, error)) error {
 	b.hashing.Lock()
 	defer b.hashing.Unlock()
 	b.mu.RLock()
@@ -195,7 +197,7 @@ func (b *Book) Role(name string) (Role, bool) {
 
 // HA1 returns H(A1) of a user in hexadecimal, by the algorithm "MD5" or "SHA-256"
 // (RFC 7616 §3.4.2); false: there is no such user or algorithm.
-func (b *Book) HA1(name, algorithm string) (Secret, bool) {
+func (b *Book) HA1(name, algorithm string) (domain.Secret, bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	a, ok := b.all[name]
@@ -211,7 +213,7 @@ func (b *Book) HA1(name, algorithm string) (Secret, bool) {
 
 // Verify returns the role of a user who told a password; false: it is not the right
 // one. Unknown names take as long as known ones.
-func (b *Book) Verify(name string, password Secret) (Role, bool) {
+func (b *Book) Verify(name string, password domain.Secret) (Role, bool) {
 	b.mu.RLock()
 	a, known := b.all[name]
 	b.mu.RUnlock()
@@ -231,4 +233,4 @@ func (b *Book) Verify(name string, password Secret) (Role, bool) {
 }
 
 // nobody is the hash of a password that nobody knows, at the usual cost.
-const nobody Secret = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+const nobody domain.Secret = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
