@@ -138,6 +138,20 @@ func TestRecordQueryEndsThoughAnyOneMessageIsLost(t *testing.T) {
 	}
 }
 
+// One volume of two does not answer: what the other has is told, and that it is not all.
+func TestHalfAnArchiveIsToldAsHalf(t *testing.T) {
+	l := online(t, newLevels(7))
+	half := []domain.Recording{{Channel: gate, Range: morning}}
+	l.district.Archive = func(domain.FindRecords) ([]domain.Recording, error) { return half, errors.New("volume gone") }
+	for where, node := range map[string]*domaintest.Node{"own": l.district, "two levels up": l.province} {
+		tk := node.Records(gate, morning)
+		l.Run(30 * time.Second)
+		if tk.Answers != 1 || tk.Err != nil || len(tk.Records) != 1 || !tk.Partial {
+			t.Errorf("%s: %d answers, %v, %d recordings, partial %v", where, tk.Answers, tk.Err, len(tk.Records), tk.Partial)
+		}
+	}
+}
+
 func TestRecordQueryOfAnArchiveThatFails(t *testing.T) {
 	l := online(t, newLevels(7))
 	l.district.Archive = func(domain.FindRecords) ([]domain.Recording, error) { return nil, errors.New("volume gone") }

@@ -276,6 +276,8 @@ func (p *Processor) recordsRead(ev RecordsRead) {
 			f.into.mine = archived{state: mineFailed}
 		}
 		p.settle(f.into)
+	case ev.Err != nil && len(rows) > 0: // of a volume that answers; that more is there, the total tells
+		p.tell(f.question, p.cfg.Self, rows, len(rows)+1)
 	case f.upper == nil && ev.Err != nil:
 		p.desk.do(Denied{f.ticket, ev.Err})
 	case ev.Err == nil: // no answer is better than a wrong "none"
