@@ -27,6 +27,13 @@ func TestMessagesOfOneHostLeaveMemoryForOthers(t *testing.T) {
 	}
 }
 
+// held returns how many bytes are held, by how many hosts.
+func held(l *ledger) (all, hosts int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all, len(l.hosts)
+}
+
 // TestRequestIsCountedUntilItsTransactionEnds: 32 s over UDP.
 func TestRequestIsCountedUntilItsTransactionEnds(t *testing.T) {
 	withRaw(t, func(t *testing.T, w *world, p *rawPeer) {
@@ -39,13 +46,13 @@ func TestRequestIsCountedUntilItsTransactionEnds(t *testing.T) {
 				t.Fatalf("%d requests of 50 kB are served at once", i)
 			}
 		}
-		if l.all > maxHostBytes || l.all < maxHostBytes-100000 {
-			t.Errorf("%d bytes are held", l.all)
+		if all, _ := held(l); all > maxHostBytes || all < maxHostBytes-100000 {
+			t.Errorf("%d bytes are held", all)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if l.all != 0 || len(l.hosts) != 0 || p.say(msg) == "" {
-			t.Errorf("a minute later %d bytes are held, of %d hosts", l.all, len(l.hosts))
+		if all, hosts := held(l); all != 0 || hosts != 0 || p.say(msg) == "" {
+			t.Errorf("a minute later %d bytes are held, of %d hosts", all, hosts)
 		}
 	})
 }
@@ -81,15 +88,16 @@ func TestAnnouncedBodiesOfOneHostAreBounded(t *testing.T) {
 			go s.Read(make([]byte, 1))
 		}
 		synctest.Wait()
-		if alive := countAlive(open); alive != maxHostBytes>>20 || g.ledger.all != maxHostBytes {
-			t.Errorf("%d connections, %d bytes held", alive, g.ledger.all)
+		alive := countAlive(open)
+		if all, _ := held(g.ledger); alive != maxHostBytes>>20 || all != maxHostBytes {
+			t.Errorf("%d connections, %d bytes held", alive, all)
 		}
 		for _, s := range open {
 			s.Close()
 		}
 		synctest.Wait()
-		if g.ledger.all != 0 {
-			t.Errorf("%d bytes are held by nobody", g.ledger.all)
+		if all, _ := held(g.ledger); all != 0 {
+			t.Errorf("%d bytes are held by nobody", all)
 		}
 	})
 }
