@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net/url"
 	"slices"
@@ -20,6 +21,9 @@ func recordsVerb() *verb {
 		about: `Lists what is recorded of a channel in a range, wherever it is recorded, and
 for channels of this gateway also the holes with their causes. RECORDED BY is
 the server or the device that recorded it, if that is known.
+
+Above the list the range is drawn as a line of 60 equal parts: = is recorded, A
+has footage of an alarm, - is recorded in part, and . is not recorded.
 
 If the owner announced more than it sent, what came is listed and the exit
 status is 1.
@@ -43,7 +47,7 @@ gatewayctl records 33010600001320000001 "2026-03-01 08:00" +1h
 				return err
 			}
 			r.Items = list(r.Items)
-			if err := c.show(r, func(w io.Writer) error { return c.recordTable(r.Items).Write(w) }); err != nil {
+			if err := c.show(r, func(w io.Writer) error { return c.drawRecords(w, r.Items, from, to) }); err != nil {
 				return err
 			}
 			if r.Partial {
@@ -59,6 +63,16 @@ func (c *call) query(ctx context.Context, path string, q url.Values, v any) erro
 	ctx, cancel := c.within(ctx)
 	defer cancel()
 	return c.client.Get(ctx, path, q, v)
+}
+
+// drawRecords writes the recordings of a range as a line and as a list.
+func (c *call) drawRecords(w io.Writer, items []api.Recording, from, to time.Time) error {
+	if len(items) > 0 {
+		if _, err := fmt.Fprintf(w, "%s\n|%s|\n%*s\n\n", c.stamp(from), timeline(items, from, to), timelineCells+2, c.stamp(to)); err != nil {
+			return err
+		}
+	}
+	return c.recordTable(items).Write(w)
 }
 
 func (c *call) recordTable(items []api.Recording) *table.Table {
