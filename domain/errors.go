@@ -18,6 +18,7 @@ var (
 	ErrMedia       = errors.New("media cannot be agreed")
 	ErrControl     = errors.New("playback cannot be controlled so")
 	ErrGone        = errors.New("ended")
+	ErrBroken      = errors.New("media broke off")
 	ErrNoUpper     = errors.New("no such upper domain is configured")
 	ErrNoDialog    = errors.New("no such dialog")
 )

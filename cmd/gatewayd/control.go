@@ -127,6 +127,7 @@ func errorOf(err error) *api.Error {
 		err    error
 		status int
 	}{
+		{domain.ErrBroken, http.StatusBadGateway},
 		{domain.ErrNoChannel, http.StatusNotFound}, {domain.ErrNoRecording, http.StatusNotFound}, {errNoCode, http.StatusNotFound}, {errNoLower, http.StatusNotFound},
 		{domain.ErrNoUpper, http.StatusNotFound}, {domain.ErrGone, http.StatusConflict},
 		{account.ErrUnknown, http.StatusNotFound}, {account.ErrTaken, http.StatusConflict}, {account.ErrLastAdmin, http.StatusConflict},

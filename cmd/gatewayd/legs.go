@@ -167,7 +167,13 @@ func mediaError(err error) error {
 	case errors.Is(err, relay.ErrNoPort):
 		return fmt.Errorf("%w: %w", domain.ErrBusy, err)
 	}
-	return err
+	for _, said := range []error{domain.ErrDenied, domain.ErrNoChannel, domain.ErrNoRecording, domain.ErrOffline,
+		domain.ErrPeerOffline, domain.ErrBusy, domain.ErrMedia, domain.ErrGone, domain.ErrTimeout} {
+		if errors.Is(err, said) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", domain.ErrBroken, err)
 }
 
 // close ends the leg. A recording that came in by TCP is still read to its end by

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -342,4 +344,15 @@ func TestPanicOfALegEndsThatLegOnly(t *testing.T) {
 	}
 	b.legs.Do(domain.OpenReceiver{Leg: 1, Transport: domain.MediaUDP})
 	next[domain.ReceiverOpened](t, b)
+}
+
+func TestEveryEndOfMediaHasWordsOfTheDomain(t *testing.T) {
+	for err, want := range map[error]error{
+		nil: nil, media.ErrEnded: nil, relay.ErrNoMedia: domain.ErrTimeout, relay.ErrNoPort: domain.ErrBusy,
+		domain.ErrOffline: domain.ErrOffline, io.EOF: domain.ErrBroken, syscall.ECONNRESET: domain.ErrBroken,
+	} {
+		if got := mediaError(err); !errors.Is(got, want) || want == domain.ErrOffline && errors.Is(got, domain.ErrBroken) {
+			t.Errorf("%v becomes %v, want %v", err, got, want)
+		}
+	}
 }

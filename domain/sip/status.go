@@ -31,6 +31,7 @@ func refusals() []refusal {
 		{486, "Busy Here", domain.ErrBusy},
 		{488, "Not Acceptable Here", domain.ErrMedia},
 		{488, "Control Not Possible", domain.ErrControl},
+		{480, "Media Broke Off", domain.ErrBroken},
 	}
 }
 
