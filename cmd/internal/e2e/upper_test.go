@@ -184,6 +184,7 @@ func gateway(t *testing.T, dir, config string) control {
 // us plays a recording, pauses it for longer than silence may last, goes on, seeks, and
 // is refused what the owner cannot do.
 func TestStandardUpperControlsAPlayback(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := shortDir(t)
 	u := foreign(t)
 	simulate(t, "-http", encoderAt+":0", "-rtsp", encoderAt+":0", "-discovery", encoderAt+":3702")
