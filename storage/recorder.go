@@ -1,9 +1,10 @@
 package storage
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -113,11 +114,11 @@ func defaultTo(d, otherwise time.Duration) time.Duration {
 }
 
 // stagger returns the length of a channel's first segment, between half and all of
-// d, so that channels started together do not end their segments together.
+// d, so that channels started together do not end their segments together. Channels
+// are numbered in a row: what spreads them has to change altogether with one digit.
 func stagger(channel string, d time.Duration) time.Duration {
-	h := fnv.New32a()
-	h.Write([]byte(channel))
-	return d/2 + time.Duration(uint64(h.Sum32())*uint64(d/2)>>32)
+	sum := sha256.Sum256([]byte(channel))
+	return d/2 + time.Duration(binary.BigEndian.Uint64(sum[:])%uint64(max(d/2, 1)))
 }
 
 // SetKind changes what the footage is recorded for: a new segment begins at the

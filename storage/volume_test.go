@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -30,5 +31,24 @@ func TestFootageIsFoundAgain(t *testing.T) {
 	}
 	if _, _, bad, err := r.vol.Check(t.Context()); err != nil || len(bad) > 0 {
 		t.Errorf("Check: %v, %v", bad, err)
+	}
+}
+
+// Sixteen encoders that were given codes in a row end their segments at different
+// times, though they began them together.
+func TestSegmentsOfChannelsInARowAreStaggered(t *testing.T) {
+	const width = 5 * time.Second
+	ends := map[time.Duration]int{}
+	for n := range 16 {
+		d := stagger(fmt.Sprintf("3301060000132%07d", n+1), time.Minute)
+		if d < 30*time.Second || d >= time.Minute {
+			t.Errorf("channel %d: %s", n, d)
+		}
+		ends[d/width]++
+	}
+	for at, n := range ends {
+		if n > 6 || len(ends) < 5 {
+			t.Errorf("%d of 16 end within 5 s at %s; %v", n, at*width, ends)
+		}
 	}
 }
