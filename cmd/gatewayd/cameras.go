@@ -160,7 +160,7 @@ func (cs *cameras) startMissing(ctx context.Context, wg *sync.WaitGroup) {
 			delete(cs.services, code)
 		}
 	}
-	for _, c := range cs.inv.list() {
+	for _, c := range cs.inv.cameras {
 		if cs.services[c.Code] != nil {
 			continue
 		}

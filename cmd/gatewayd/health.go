@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,9 +46,9 @@ func health(s api.Status) string {
 
 // process tells what the daemon costs.
 func (c *control) process() api.Process {
-	samples := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}, {Name: "/gc/heap/tiny/allocs:objects"}}
-	metrics.Read(samples)
-	p := api.Process{PID: os.Getpid(), Mallocs: samples[0].Value.Uint64() + samples[1].Value.Uint64(), Goroutines: runtime.NumGoroutine(), Memory: proportionalSize()}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m) // package runtime/metrics knows of an object only when its span is full, in lumps
+	p := api.Process{PID: os.Getpid(), Mallocs: m.Mallocs, Goroutines: runtime.NumGoroutine(), Memory: proportionalSize()}
 	for _, k := range c.hub.Streams() {
 		p.Packets += k.Stats.Packets
 	}

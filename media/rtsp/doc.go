@@ -102,7 +102,11 @@ func open(ctx context.Context, cfg Config) (media.Opened, error) {
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
-	if err != nil {
+	switch {
+	case err != nil && src != nil: // it has taken the connection over
+		src.Close()
+		return media.Opened{}, err
+	case err != nil:
 		s.close()
 		return media.Opened{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -65,7 +66,13 @@ func newFake(t *testing.T, script func(f *fake, req *base.Request) (string, bool
 	})
 	t.Cleanup(func() {
 		l.Close()
-		wg.Wait()
+		ended := make(chan struct{})
+		go func() { wg.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Error("the client left its connection open")
+		}
 	})
 	return f
 }
@@ -427,6 +434,23 @@ func TestEncoderWithoutOptionsIsOpened(t *testing.T) {
 	})
 	f.watch(false)
 	f.await(base.Play)
+}
+
+func TestOpeningThatIsGivenUpLeavesNothingOpen(t *testing.T) {
+	for n := range 300 {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			f := newFake(t, func(_ *fake, req *base.Request) (string, bool) {
+				if req.Method == base.Play {
+					time.AfterFunc(time.Duration(n)*time.Microsecond, cancel) // before, while and after its answer is read
+				}
+				return "", false
+			})
+			if o, err := open(ctx, withDefaults(config(f.url))); err == nil {
+				o.Source.Close()
+			}
+		})
+	}
 }
 
 func TestTeardownIsSaid(t *testing.T) {

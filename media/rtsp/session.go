@@ -226,10 +226,13 @@ func (s *session) reply(req *base.Request) ([]byte, error) {
 	return res.Marshal()
 }
 
+// userAgent is who we say we are.
+const userAgent = "DistrictGateway"
+
 // request writes the next request.
 func (s *session) request(m base.Method, u *base.URL, h base.Header, auth string) ([]byte, error) {
 	s.seq++
-	all := base.Header{"CSeq": base.HeaderValue{strconv.Itoa(s.seq)}, "User-Agent": base.HeaderValue{"DistrictGateway"}}
+	all := base.Header{"CSeq": base.HeaderValue{strconv.Itoa(s.seq)}, "User-Agent": base.HeaderValue{userAgent}}
 	for k, v := range h {
 		all[k] = v
 	}
