@@ -124,12 +124,12 @@ func (cs *cameras) Run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
-	var told []domain.Item
+	var told, now []domain.Item
 	for {
 		cs.startMissing(ctx, &wg)
-		if items := cs.items(); !slices.Equal(items, told) {
-			if cs.post(domain.DevicesChanged{Items: items, Removed: removed(told, items)}) {
-				told = items
+		if now = cs.appendItems(now[:0]); !slices.Equal(now, told) {
+			if cs.post(domain.DevicesChanged{Items: slices.Clone(now), Removed: removed(told, now)}) {
+				told, now = now, told
 			}
 		}
 		select {
@@ -366,14 +366,13 @@ func (cs *cameras) lookAgain() {
 	}
 }
 
-// items lists the cameras as the domain wants them, and notes changes of state.
-func (cs *cameras) items() []domain.Item {
+// appendItems appends the cameras as the domain wants them, by code, and notes
+// changes of state. It is called twice a second: whoever has memory for it gives that.
+func (cs *cameras) appendItems(items []domain.Item) []domain.Item {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	now := time.Now()
-	list := cs.inv.list()
-	items := make([]domain.Item, 0, len(list))
-	for _, c := range list {
+	for _, c := range cs.inv.cameras {
 		it := domain.Item{
 			ID: domain.NodeID(c.Code), Name: c.Name, Parent: domain.NodeID(cs.self), Region: domain.NodeID(cs.file.Server.Region),
 			Maker: c.Maker, Model: c.Model, Host: hostOf(cmp.Or(c.Address, c.RTSP)), PTZ: 3, Streams: 1,
@@ -395,6 +394,7 @@ func (cs *cameras) items() []domain.Item {
 		}
 		items = append(items, it)
 	}
+	slices.SortFunc(items, func(a, b domain.Item) int { return cmp.Compare(a.ID, b.ID) })
 	return items
 }
 
