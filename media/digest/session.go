@@ -16,6 +16,7 @@ import (
 	"crypto/md5"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -57,6 +58,7 @@ type Session struct {
 	own   string    // our cnonce, one per challenge: -sess keys need it constant
 	count int       // uses of the nonce
 	again bool      // the challenge replaced a stale one
+	key   string    // H(A1), the same for all uses of the challenge; empty: not made yet
 }
 
 // New returns a Session without a challenge.
@@ -96,7 +98,7 @@ func (s *Session) Challenge(refused Answer, values []string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.chal, s.own, s.count, s.again = c, s.cnonce(), 0, refused.first
+	s.chal, s.own, s.count, s.again, s.key = c, s.cnonce(), 0, refused.first, ""
 	return nil
 }
 
@@ -111,7 +113,10 @@ func (s *Session) Answer(method, uri string, body []byte) (Answer, error) {
 		return Answer{}, nil
 	}
 	s.count++
-	use := use{s.chal, s.own, s.count}
+	if s.key == "" && s.chal.scheme != "basic" {
+		s.key = s.makeKey()
+	}
+	use := use{s.chal, s.own, s.count, s.key}
 	a := Answer{first: s.count == 1, again: s.again}
 	s.mu.Unlock()
 
@@ -132,6 +137,7 @@ type use struct {
 	challenge
 	cnonce string
 	count  int
+	key    string
 }
 
 type request struct {
@@ -178,10 +184,9 @@ func (s *Session) digest(u use, r request) (string, error) {
 		Username: s.cfg.User,
 		Password: string(s.cfg.Password),
 		Cnonce:   u.cnonce,
+		A1:       u.key,
 	}
-	if plain, ok := cutSess(chal.Algorithm); ok {
-		opt.A1, chal.Algorithm = s.sessionKey(u, plain), plain
-	}
+	chal.Algorithm, _ = cutSess(chal.Algorithm)
 	cred, err := digest.Digest(chal, opt)
 	if err != nil {
 		return "", fmt.Errorf("answer challenge: %w", err)
@@ -199,15 +204,22 @@ func cutSess(algorithm string) (plain string, ok bool) {
 	return algorithm[:i], true
 }
 
-// sessionKey is H(A1) of the -sess algorithms (RFC 7616 §3.4.2):
-// H(H(user:realm:password):nonce:cnonce).
-func (s *Session) sessionKey(u use, plain string) string {
+// makeKey is H(A1) of the challenge (RFC 7616 §3.4.2): H(user:realm:password), and
+// of the -sess algorithms the hash of that with nonce and cnonce. The caller holds mu.
+func (s *Session) makeKey() string {
+	algorithm, session := cutSess(s.chal.params["algorithm"])
 	newHash := md5.New
-	if strings.EqualFold(plain, "SHA-256") {
+	switch {
+	case strings.EqualFold(algorithm, "SHA-256"):
 		newHash = sha256.New
+	case strings.EqualFold(algorithm, "SHA-512-256"):
+		newHash = sha512.New512_256
 	}
-	inner := hexHash(newHash(), s.cfg.User+":"+u.params["realm"]+":"+string(s.cfg.Password))
-	return hexHash(newHash(), inner+":"+u.params["nonce"]+":"+u.cnonce)
+	key := hexHash(newHash(), s.cfg.User+":"+s.chal.params["realm"]+":"+string(s.cfg.Password))
+	if session {
+		key = hexHash(newHash(), key+":"+s.chal.params["nonce"]+":"+s.own)
+	}
+	return key
 }
 
 func hexHash(h hash.Hash, s string) string {
