@@ -124,12 +124,12 @@ func (cs *cameras) Run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
-	var told, now []domain.Item
+	var told, items []domain.Item
 	for {
 		cs.startMissing(ctx, &wg)
-		if now = cs.appendItems(now[:0]); !slices.Equal(now, told) {
-			if cs.post(domain.DevicesChanged{Items: slices.Clone(now), Removed: removed(told, now)}) {
-				told, now = now, told
+		if items = cs.appendItems(items[:0]); !slices.Equal(items, told) {
+			if cs.post(domain.DevicesChanged{Items: slices.Clone(items), Removed: removed(told, items)}) {
+				told, items = items, told
 			}
 		}
 		select {
@@ -160,14 +160,14 @@ func (cs *cameras) startMissing(ctx context.Context, wg *sync.WaitGroup) {
 			delete(cs.services, code)
 		}
 	}
-	for _, c := range cs.inv.cameras {
-		if cs.services[c.Code] != nil {
+	for code := range cs.inv.cameras {
+		if cs.services[code] != nil {
 			continue
 		}
 		own, cancel := context.WithCancel(ctx)
-		cs.services[c.Code] = &service{cancel: cancel, since: time.Now()}
+		cs.services[code] = &service{cancel: cancel, since: time.Now()}
 		wg.Go(func() {
-			supervise(own, cs.log.With("channel", c.Code), func(ctx context.Context) error { return cs.serve(ctx, c.Code) })
+			supervise(own, cs.log.With("channel", code), func(ctx context.Context) error { return cs.serve(ctx, code) })
 		})
 	}
 }

@@ -3,7 +3,8 @@
 // RFC 7826 §19), and makes and judges those of our own server: see [Gate]. It
 // reads and writes header values and touches no network.
 //
-// The hashing is that of github.com/icholy/digest. Splitting challenges and
+// The hashing is that of github.com/icholy/digest but for H(A1), which is made once
+// a challenge. Splitting challenges and
 // writing the answer are ours: the library reads one challenge per value, only
 // lower-case parameter names and unquoted values of letters, digits and hyphens,
 // keeps the space in qop="auth-int, auth", escapes quoted values by Go's rules
@@ -58,7 +59,7 @@ type Session struct {
 	own   string    // our cnonce, one per challenge: -sess keys need it constant
 	count int       // uses of the nonce
 	again bool      // the challenge replaced a stale one
-	key   string    // H(A1), the same for all uses of the challenge; empty: not made yet
+	key   Secret    // H(A1), the same for all uses of the challenge; empty: not made yet
 }
 
 // New returns a Session without a challenge.
@@ -137,7 +138,7 @@ type use struct {
 	challenge
 	cnonce string
 	count  int
-	key    string
+	key    Secret
 }
 
 type request struct {
@@ -184,7 +185,7 @@ func (s *Session) digest(u use, r request) (string, error) {
 		Username: s.cfg.User,
 		Password: string(s.cfg.Password),
 		Cnonce:   u.cnonce,
-		A1:       u.key,
+		A1:       string(u.key),
 	}
 	chal.Algorithm, _ = cutSess(chal.Algorithm)
 	cred, err := digest.Digest(chal, opt)
@@ -206,7 +207,7 @@ func cutSess(algorithm string) (plain string, ok bool) {
 
 // makeKey is H(A1) of the challenge (RFC 7616 §3.4.2): H(user:realm:password), and
 // of the -sess algorithms the hash of that with nonce and cnonce. The caller holds mu.
-func (s *Session) makeKey() string {
+func (s *Session) makeKey() Secret {
 	algorithm, session := cutSess(s.chal.params["algorithm"])
 	newHash := md5.New
 	switch {
@@ -219,7 +220,7 @@ func (s *Session) makeKey() string {
 	if session {
 		key = hexHash(newHash(), key+":"+s.chal.params["nonce"]+":"+s.own)
 	}
-	return key
+	return Secret(key)
 }
 
 func hexHash(h hash.Hash, s string) string {

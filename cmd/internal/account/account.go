@@ -40,9 +40,9 @@ type Role uint8
 
 // The roles.
 const (
-	Viewer   Role = iota + 1 // watches, live and recorded
-	Operator                 // moves cameras, acknowledges alarms
-	Admin                    // changes settings and users
+	Viewer   Role = iota + 1 // watches
+	Operator                 // is to move cameras and acknowledge alarms
+	Admin                    // is to change settings and users
 )
 
 var roleNames = [...]string{"none", "viewer", "operator", "admin"}
