@@ -7,6 +7,7 @@ import (
 
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
+	"districtgateway/media/mediatest/cost"
 )
 
 // rtpCases seed FuzzParseRTP.
@@ -65,7 +66,9 @@ func FuzzParseRTP(f *testing.F) {
 		f.Add(tc.in)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := media.ParseRTP(b)
+		var h media.RTP
+		var err error
+		cost.Bound(t, func() { h, err = media.ParseRTP(b) })
 		if err == nil && (h.Header < 12 || int(h.Header)+int(h.Payload) > len(b)) {
 			t.Errorf("payload %d+%d of %d bytes", h.Header, h.Payload, len(b))
 		}
@@ -235,6 +238,6 @@ func FuzzStream(f *testing.F) {
 		if len(b) > 16<<10 {
 			return // 4000 packets: time grows with their number, see BenchmarkPacketToThreeSinks
 		}
-		fuzzStream(t, kind, b)
+		cost.Bound(t, func() { fuzzStream(t, kind, b) })
 	})
 }

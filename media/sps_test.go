@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"testing"
+
+	"districtgateway/media/mediatest/cost"
 )
 
 // spsCases are parameter sets of x264, x265 and ffmpeg's read-out of the same
@@ -92,7 +94,9 @@ func FuzzParseSPS(f *testing.F) {
 		if h265 {
 			codec = H265
 		}
-		info, err := ParseSPS(codec, b)
+		var info SPSInfo
+		var err error
+		cost.Bound(t, func() { info, err = ParseSPS(codec, b) })
 		switch {
 		case err != nil && info != SPSInfo{}:
 			t.Errorf("error %v with a result %+v", err, info)
@@ -145,7 +149,9 @@ func FuzzParseAudioConfig(f *testing.F) {
 		f.Add(unhex(f, tc.in))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		info, err := ParseAudioConfig(b)
+		var info AudioInfo
+		var err error
+		cost.Bound(t, func() { info, err = ParseAudioConfig(b) })
 		if err == nil && (info.SampleRate < 1 || info.SampleRate > 192000 || info.Channels < 1 || info.Channels > 8 || info.ObjectType < 1) {
 			t.Errorf("%X: %+v", b, info)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"districtgateway/domain"
+	"districtgateway/media/mediatest/cost"
 )
 
 // sdpCases are offers, and what they mean; they also seed FuzzSDP.
@@ -162,7 +163,9 @@ func FuzzSDP(f *testing.F) {
 		f.Add([]byte(tc.in))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		d, err := parseSDP(in)
+		var d *description
+		var err error
+		cost.Bound(t, func() { d, err = parseSDP(in) })
 		if err != nil {
 			if se, ok := errors.AsType[*SyntaxError](err); !ok || se.Offset < 0 || se.Offset > len(in) {
 				t.Fatalf("error %v", err)

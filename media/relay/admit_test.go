@@ -10,6 +10,7 @@ import (
 
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
+	"districtgateway/media/mediatest/cost"
 )
 
 // call connects to a port of this host from another of its addresses.
@@ -126,6 +127,7 @@ func FuzzBeginning(f *testing.F) {
 	f.Add([]byte{0, 0, '$', 0, 0, 13, 0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 5, 9})
 	f.Add([]byte{0, 14, 0x80, 200, 0, 6, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		cost.Bound(t, func() { Remote{SSRC: 5}.begins(b) })
 		for n := range b { // what was told is not taken back when more comes
 			ours, enough := Remote{SSRC: 5}.begins(b[:n])
 			if again, still := (Remote{SSRC: 5}).begins(b); enough && (!still || again != ours) {

@@ -11,6 +11,7 @@ import (
 
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
+	"districtgateway/media/mediatest/cost"
 	"districtgateway/media/ps"
 	"districtgateway/media/sock"
 )
@@ -93,7 +94,7 @@ func FuzzFrames(f *testing.F) {
 			defer close(done)
 			src := &tcpSource{flows: newFlows(Remote{}), begun: true, at: s.Ring().Head()}
 			mediatest.Put(s, in)
-			_ = src.frames(s, time.Unix(0, 0))
+			cost.Bound(t, func() { _ = src.frames(s, time.Unix(0, 0)) })
 			if src.at > s.Ring().Head() {
 				t.Error("read beyond what arrived")
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"districtgateway/media"
+	"districtgateway/media/mediatest/cost"
 )
 
 const sdpHead = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n"
@@ -139,7 +140,9 @@ func FuzzDescription(f *testing.F) {
 		f.Add(tc.sdp)
 	}
 	f.Fuzz(func(t *testing.T, sdp string) {
-		list, err := read(sdp, "rtsp://192.0.2.1:554/main/")
+		var list []offered
+		var err error
+		cost.Bound(t, func() { list, err = read(sdp, "rtsp://192.0.2.1:554/main/") })
 		if err == nil && (len(list) == 0 || len(list) > 2) {
 			t.Errorf("%d tracks", len(list))
 		}
@@ -184,7 +187,9 @@ func FuzzTransport(f *testing.F) {
 		f.Add(tc.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := transportOf(base.HeaderValue{text})
+		var got transport
+		var err error
+		cost.Bound(t, func() { got, err = transportOf(base.HeaderValue{text}) })
 		if err == nil && got.channels != nil && (got.channels[0]|got.channels[1])&^255 != 0 {
 			t.Errorf("channels %v", *got.channels)
 		}

@@ -20,6 +20,7 @@ import (
 
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
+	"districtgateway/media/mediatest/cost"
 )
 
 // A server is an RTSP server that nobody here wrote, with one stream of H.264 and
@@ -226,7 +227,10 @@ func FuzzPassOver(f *testing.F) {
 		f.Add([]byte(tc.text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if n, err := passOver(b); n < 0 || n > len(b) || err != nil && n != 0 {
+		var n int
+		var err error
+		cost.Bound(t, func() { n, err = passOver(b) })
+		if n < 0 || n > len(b) || err != nil && n != 0 {
 			t.Errorf("%d of %d, %v", n, len(b), err)
 		}
 	})

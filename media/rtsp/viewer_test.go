@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"districtgateway/media"
 	"districtgateway/media/digest"
 	"districtgateway/media/mediatest"
+	"districtgateway/media/mediatest/cost"
 	"districtgateway/media/sock"
 )
 
@@ -211,6 +213,41 @@ func TestSetupIsBoundedAndDoneOnce(t *testing.T) {
 	res := q.must(base.Setup, h.url+"/trackID=1", "Transport: RTP/SAVP;unicast;client_port=1-2,RTP/AVP/UDP;unicast;client_port=5006-5007")
 	if tr := res.Header["Transport"][0]; !strings.Contains(tr, "server_port=2300") || !strings.Contains(tr, "client_port=5006-5007") || !strings.Contains(tr, "ssrc=") {
 		t.Error(tr)
+	}
+}
+
+// A viewer that sets up for ever holds one session, and nobody else notices.
+func TestHundredThousandSetupsAreOneSession(t *testing.T) {
+	f := twoTracks()
+	h := newHouse(t, ServerConfig{}, channels{"cam1": f.src.Open})
+	_, sink := h.watch(h.url, false)
+	until(t, "no picture", func() bool { return have(sink) > 0 })
+	p := h.dial()
+	if err := p.conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	p.must(base.Setup, h.url+"/trackID=0", interleave)
+	before, goroutines := allocated(), runtime.NumGoroutine()
+	const setups, batch = 100_000, 500
+	for i := 0; i < setups; i += batch {
+		for range batch {
+			p.say(base.Setup, h.url+"/trackID=0", interleave)
+		}
+		for range batch {
+			_, res, err := p.next()
+			if err != nil || res.StatusCode != base.StatusMethodNotValidInThisState {
+				t.Fatalf("after %d: %v, %v", i, res, err)
+			}
+		}
+		f.push(1)
+	}
+	t.Log("allocated", (allocated()-before)/setups, "a request")
+	if n := runtime.NumGoroutine(); n > goroutines+4 {
+		t.Errorf("%d goroutines, %d before", n, goroutines)
+	}
+	until(t, "the viewer beside it suffers", func() bool { return have(sink) >= setups/batch-3 })
+	if st := h.server.Stats(); st.Open != 2 {
+		t.Errorf("%+v", st)
 	}
 }
 
@@ -563,11 +600,13 @@ func FuzzRequests(f *testing.F) {
 		defer far.Close()
 		defer v.conn.Close()
 		for at := 0; at < len(b); {
-			n, err := v.message(ctx, b[at:])
+			var n int
+			var err error
+			cost.Bound(t, func() { n, err = v.message(ctx, b[at:]) })
 			if err != nil || n == 0 {
 				break
 			}
-			perform(ctx, v, b[at:at+n])
+			cost.Bound(t, func() { perform(ctx, v, b[at:at+n]) })
 			at += n
 		}
 		if v.forget(); held != 0 {
