@@ -22,6 +22,8 @@ type bench struct {
 	encoders string // encodersim
 	quick    bool
 	rigs     int
+	fields   int
+	peers    []entrant // whose programs are there
 	progress io.Writer
 	began    time.Time
 }

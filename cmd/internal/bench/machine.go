@@ -31,6 +31,12 @@ func line(path string) string {
 	return string(head)
 }
 
+// lines returns the lines of a file; none if it is not there.
+func lines(path string) []string {
+	text, _ := os.ReadFile(path) // absent is empty
+	return strings.Split(string(text), "\n")
+}
+
 // first returns the first n words of a text.
 func first(text string, n int) string {
 	words := strings.Fields(text)

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"districtgateway/cmd/internal/bench/traffic"
 )
 
 const usage = `bench - measure the promises of docs/promises.md on this machine
@@ -52,7 +54,7 @@ type measurement struct {
 
 // measurements are all there are, in the order they run.
 func measurements() []measurement {
-	return []measurement{
+	list := []measurement{
 		{"size", measureSize},
 		{"idle", measureIdle},
 		{"district", measureDistrict},
@@ -60,6 +62,10 @@ func measurements() []measurement {
 		{"first-tcp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "tcp-passive") }},
 		{"first-udp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "udp") }},
 	}
+	for _, t := range tasks() {
+		list = append(list, measurement{t.name, func(ctx context.Context, b *bench) ([]Result, error) { return measureTask(ctx, b, t) }})
+	}
+	return list
 }
 
 // options are the flags.
@@ -71,9 +77,23 @@ type options struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	status := entry(ctx, os.Args[1:])
 	stop()
 	os.Exit(status)
+}
+
+// trafficVerb has this program make or take traffic for another one of it.
+const trafficVerb = "traffic"
+
+func entry(ctx context.Context, args []string) int {
+	if len(args) != 2 || args[0] != trafficVerb {
+		return command(ctx, args, os.Stdout, os.Stderr)
+	}
+	if err := traffic.Serve(args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return exitFailed
+	}
+	return exitGood
 }
 
 // command runs the command line and returns the exit status.
@@ -142,7 +162,7 @@ func measure(ctx context.Context, opt options, progress io.Writer) (Report, erro
 		return report, err
 	}
 	defer b.close()
-	if err := b.prepare(ctx, opt); err != nil {
+	if err := errors.Join(b.findPeers(), b.prepare(ctx, opt)); err != nil {
 		return report, err
 	}
 	var errs []error

@@ -150,13 +150,24 @@ func (p *process) footprint() (f footprint, err error) {
 // processorTime returns the time that all threads of the process and of its
 // children have run.
 func (p *process) processorTime() (sum time.Duration, err error) {
-	ids, err := children(p.pid())
-	for _, id := range append(ids, p.pid()) {
-		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", id)) // the pattern is good
-		for _, path := range tasks {
-			ns, _ := strconv.ParseInt(first(line(path), 1), 10, 64) // a thread may have ended
+	for _, path := range p.tasks("schedstat") {
+		ns, err := strconv.ParseInt(first(line(path), 1), 10, 64)
+		if err == nil { // a thread may have ended
 			sum += time.Duration(ns)
 		}
 	}
-	return sum, err
+	if sum == 0 {
+		return 0, fmt.Errorf("%s has no threads", p.name)
+	}
+	return sum, nil
+}
+
+// tasks returns the path of one file of each thread of the process and of its children.
+func (p *process) tasks(file string) (paths []string) {
+	ids, _ := children(p.pid()) // the pattern is good
+	for _, id := range append(ids, p.pid()) {
+		list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/%s", id, file)) // so is this one
+		paths = append(paths, list...)
+	}
+	return paths
 }

@@ -75,8 +75,11 @@ func percentile(values []time.Duration, p int) time.Duration {
 	return sorted[max(0, (len(sorted)*p+99)/100-1)]
 }
 
-// median returns the middle value, of two the greater. There must be values.
-func median(values []float64) float64 { return slices.Sorted(slices.Values(values))[len(values)/2] }
+// median returns the middle value, of two their mean. There must be values.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 

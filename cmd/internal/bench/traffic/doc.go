@@ -1,4 +1,4 @@
-// Package load makes the work that servers are measured by, and counts what
+// Package traffic makes the work that servers are measured by, and counts what
 // becomes of it. A [Source] is an encoder for many: servers pull a synthetic clip
 // from it by RTSP. [Sinks] are players: they take the streams from the servers
 // again, by RTSP over TCP or UDP, and count every packet and picture.
@@ -9,4 +9,4 @@
 // Each picture ends with a mark: its number, when it was sent and how long it is.
 // A sink so knows a picture that is missing or damaged even where a server numbers
 // its packets anew, and how long the picture was on its way.
-package load
+package traffic
