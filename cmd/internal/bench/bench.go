@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,7 +22,7 @@ type bench struct {
 	gatewayd string
 	encoders string // encodersim
 	quick    bool
-	rigs     int
+	rigs     atomic.Int32
 	fields   int
 	peers    []entrant // whose programs are there
 	progress io.Writer
@@ -51,7 +52,7 @@ func (b *bench) close() {
 	}
 }
 
-// say writes a line of progress.
+// say writes a line of progress. Any goroutine.
 func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.progress, "%4.0f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
 }

@@ -53,6 +53,9 @@ func measureTask(ctx context.Context, b *bench, t task) ([]Result, error) {
 		return nil, err
 	}
 	results := []Result{scores[0].result(t)}
+	if t.readers > 1 {
+		results = append(results, scores[0].perReader(t))
+	}
 	for _, s := range scores[1:] {
 		results = append(results, s.against(scores[0], t))
 	}
@@ -136,6 +139,23 @@ func (s score) result(t task) Result {
 		r.Verdict = Void
 	}
 	return r
+}
+
+// readerBar is how much memory a reader may take, in bytes.
+const readerBar = 0.1e6
+
+// perReader is how much memory each reader but the first of a stream took.
+func (s score) perReader(t task) Result {
+	v, lost := s.values(), ""
+	if v["cells"] == 0 {
+		lost = s.voids()
+	}
+	each := (v["memory"] - v["memory_first"]) / float64(t.readers-1)
+	return Result{
+		Name: "memory a reader, " + t.name, Bar: "<= 0.1 MB", Verdict: judge(each, readerBar, lost), On: t.on(),
+		Measured: join(fmt.Sprintf("%.3f MB: %s with all, %s with the first", each/1e6, mb(int64(v["memory"])), mb(int64(v["memory_first"]))), lost),
+		Values:   map[string]float64{"bytes": each},
+	}
 }
 
 // voids says why cells are void.

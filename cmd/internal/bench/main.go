@@ -57,15 +57,21 @@ func measurements() []measurement {
 	list := []measurement{
 		{"size", measureSize},
 		{"idle", measureIdle},
-		{"district", measureDistrict},
-		{"city", measureCity},
+		{"busy", measureBusy},
 		{"first-tcp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "tcp-passive") }},
 		{"first-udp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "udp") }},
 	}
 	for _, t := range tasks() {
 		list = append(list, measurement{t.name, func(ctx context.Context, b *bench) ([]Result, error) { return measureTask(ctx, b, t) }})
 	}
-	return list
+	return append(list,
+		measurement{"reader", measureReader},
+		measurement{"delay", measureDelay},
+		measurement{"allocations", measureAllocations},
+		measurement{"scale", measureScale},
+		measurement{"uplink", measureUplink},
+		measurement{"disk", measureDisk},
+	)
 }
 
 // options are the flags.

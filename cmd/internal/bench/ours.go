@@ -14,7 +14,9 @@ import (
 
 // ours is the gateway itself at the peers' work: a district whose encoders are
 // known by RTSP.
-type ours struct{}
+type ours struct {
+	uppers string // tables of the configuration
+}
 
 func (ours) Name() string { return "gatewayd" }
 
@@ -23,7 +25,7 @@ func (ours) Can() peer.Abilities { return peer.Abilities{UDP: true, Record: true
 // viewer is who watches by RTSP.
 const viewer = "bench"
 
-func (ours) Prepare(j peer.Job) ([]string, error) {
+func (o ours) Prepare(j peer.Job) ([]string, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"bench\"\nlisten = \"%s:5060\"\nstate = %q\nlog_level = \"warn\"\n[rtsp]\nlisten = %q\n[discovery]\nenabled = false\n[record]\nenabled = %v\n",
 		district, j.Host, j.Dir, j.RTSP(), j.Record)
@@ -33,6 +35,7 @@ func (ours) Prepare(j peer.Job) ([]string, error) {
 	for n, source := range j.Sources {
 		fmt.Fprintf(&b, "[[encoder]]\nid = %q\nname = \"encoder %d\"\nrtsp = %q\n", channelCode(n), n+1, source)
 	}
+	b.WriteString(o.uppers)
 	file := filepath.Join(j.Dir, "gatewayd.toml")
 	return []string{"--config", file}, os.WriteFile(file, b.Bytes(), 0o600)
 }

@@ -70,8 +70,7 @@ func (r *rig) bottom() *level { return r.levels[2] }
 // build starts a rig and waits until its catalogue is complete. The caller owes
 // it a close.
 func (b *bench) build(ctx context.Context, p plan) (*rig, error) {
-	b.rigs++
-	r := &rig{bench: b, name: fmt.Sprintf("rig%d", b.rigs), net: fmt.Sprintf("127.%d.%d", 64+rand.N(128), rand.N(256))}
+	r := &rig{bench: b, name: fmt.Sprintf("rig%d", b.rigs.Add(1)), net: fmt.Sprintf("127.%d.%d", 64+rand.N(128), rand.N(256))}
 	r.dir = filepath.Join(b.scratch, r.name)
 	if err := errors.Join(os.MkdirAll(r.dir, 0o755), r.assemble(ctx, p)); err != nil {
 		r.close()
