@@ -57,11 +57,11 @@ func TestAFigureIsVoidWhenSomethingWasLost(t *testing.T) {
 }
 
 func TestFlagsNameMeasurementsThatExist(t *testing.T) {
-	opt, err := parse([]string{"--only", "idle,size", "--quick"})
-	if err != nil || !slices.Equal(opt.only, []string{"idle", "size"}) || !opt.quick {
+	opt, err := parse([]string{"--only", "levels,size", "--quick"})
+	if err != nil || !slices.Equal(opt.only, []string{"levels", "size"}) || !opt.quick {
 		t.Errorf("parse = %+v, %v", opt, err)
 	}
-	for _, args := range [][]string{{"--only", "idel"}, {"--only", "idle,"}, {"more"}, {"--fast"}} {
+	for _, args := range [][]string{{"--only", "idel"}, {"--only", "levels,"}, {"more"}, {"--fast"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%q was taken", args)
 		}

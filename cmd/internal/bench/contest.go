@@ -46,7 +46,7 @@ func measureTask(ctx context.Context, b *bench, t task) ([]Result, error) {
 	defer f.close()
 	rounds := 1
 	if len(b.peers) > 0 {
-		rounds = b.full(5, 2)
+		rounds = b.rounds()
 	}
 	scores, err := f.contest(ctx, t, rounds)
 	if len(scores) == 0 {
@@ -60,6 +60,14 @@ func measureTask(ctx context.Context, b *bench, t task) ([]Result, error) {
 		results = append(results, s.against(scores[0], t))
 	}
 	return results, err
+}
+
+// rounds is how often things are compared: five times, alone three times.
+func (b *bench) rounds() int {
+	if len(b.peers) == 0 {
+		return b.full(3, 2)
+	}
+	return b.full(5, 2)
 }
 
 // contest has every entrant that can do it do the work, in rounds. The order is

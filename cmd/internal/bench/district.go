@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,20 +20,22 @@ const (
 	streams     = 16
 )
 
-// measureBusy measures a district and a city at work, each with neighbours of its own. Both at
+// measureLevels measures levels that are idle, a district at work and a city at work. All at
 // once, which saves two minutes: neither memory nor allocations nor losses depend on what
 // else the machine does, as long as it has time left.
-func measureBusy(ctx context.Context, b *bench) ([]Result, error) {
-	var city []Result
-	var failed error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		city, failed = measureCity(ctx, b)
-	}()
-	results, err := measureDistrict(ctx, b)
-	<-done
-	return append(results, city...), errors.Join(err, failed)
+func measureLevels(ctx context.Context, b *bench) ([]Result, error) {
+	return together(ctx, b, measureIdle, measureDistrict, measureCity)
+}
+
+// together makes several measurements at once and returns their results in order.
+func together(ctx context.Context, b *bench, runs ...func(context.Context, *bench) ([]Result, error)) (all []Result, err error) {
+	lists, errs := make([][]Result, len(runs)), make([]error, len(runs))
+	var wg sync.WaitGroup
+	for i, run := range runs {
+		wg.Go(func() { lists[i], errs[i] = run(ctx, b) })
+	}
+	wg.Wait()
+	return slices.Concat(lists...), errors.Join(errs...)
 }
 
 // measureDistrict measures a district that records sixteen streams and sends one

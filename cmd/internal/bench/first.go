@@ -12,6 +12,14 @@ import (
 // percentile.
 const firstBar = 300 * time.Millisecond
 
+// measureFirsts measures over both transports at once: two sets of three levels
+// leave the machine most of its time.
+func measureFirsts(ctx context.Context, b *bench) ([]Result, error) {
+	tcp := func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "tcp-passive") }
+	udp := func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "udp") }
+	return together(ctx, b, tcp, udp)
+}
+
 // measureFirst measures how long the first picture takes over three levels, then
 // watches both channels at once and counts what is missing. The encoders' streams
 // run at the district, which records them; no session is open at any level when
@@ -55,7 +63,7 @@ func (r *rig) glance(ctx context.Context, n int) (sights [2][]sight, err error) 
 		if err := r.quiet(ctx); err != nil {
 			return sights, err
 		}
-		if err := sleep(ctx, rand.N(600*time.Millisecond)); err != nil {
+		if err := sleep(ctx, rand.N(300*time.Millisecond)); err != nil {
 			return sights, err
 		}
 		s, err := r.top().first(ctx, r.channels[i%2])

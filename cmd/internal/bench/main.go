@@ -56,10 +56,8 @@ type measurement struct {
 func measurements() []measurement {
 	list := []measurement{
 		{"size", measureSize},
-		{"idle", measureIdle},
-		{"busy", measureBusy},
-		{"first-tcp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "tcp-passive") }},
-		{"first-udp", func(ctx context.Context, b *bench) ([]Result, error) { return measureFirst(ctx, b, "udp") }},
+		{"levels", measureLevels},
+		{"first", measureFirsts},
 	}
 	for _, t := range tasks() {
 		list = append(list, measurement{t.name, func(ctx context.Context, b *bench) ([]Result, error) { return measureTask(ctx, b, t) }})

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"districtgateway/cmd/internal/api"
 	"districtgateway/cmd/internal/bench/traffic"
 )
@@ -57,22 +59,32 @@ func (f *field) newcomers(ctx context.Context, e entrant, ours bool) ([]Result, 
 	if ours {
 		n = f.bench.full(60, 20)
 	}
-	var took []time.Duration
-	for range n {
-		if err := sleep(ctx, rand.N(300*time.Millisecond)); err != nil {
-			return nil, err
-		}
-		t, err := f.sinks.Glance(ctx, traffic.Request{URLs: s.urls(1)})
-		if err != nil {
-			return nil, err
-		}
-		took = append(took, t)
+	took, err := s.glances(ctx, n)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := f.sinks.CloseReaders(ctx); err != nil || !ours {
 		return []Result{keyResult(e.Name(), took, ours)}, err
 	}
 	r, err := s.joinUDP(ctx, f.bench.full(30, 15))
 	return []Result{keyResult(e.Name(), took, ours), r}, err
+}
+
+// glances has n readers come, at instants that are spread over every place of the
+// group of pictures: five a second on average.
+func (s *server) glances(ctx context.Context, n int) ([]time.Duration, error) {
+	took := make([]time.Duration, n)
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range took {
+		g.Go(func() (err error) {
+			if err := sleep(ctx, rand.N(time.Duration(n)*200*time.Millisecond)); err != nil {
+				return err
+			}
+			took[i], err = s.field.sinks.Glance(ctx, traffic.Request{URLs: s.urls(1)})
+			return err
+		})
+	}
+	return took, g.Wait()
 }
 
 func keyResult(who string, took []time.Duration, ours bool) Result {

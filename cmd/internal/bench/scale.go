@@ -23,7 +23,7 @@ func measureScale(ctx context.Context, b *bench) ([]Result, error) {
 	f.entrants = f.entrants[:1]
 	few, lots := task{name: "16 streams", sources: streams, readers: 1}, task{name: "64 streams", sources: many, readers: 1}
 	cells := map[string][]cell{}
-	for round := range b.full(3, 2) {
+	for round := range b.rounds() {
 		order := []task{few, lots}
 		if round%2 == 1 {
 			slices.Reverse(order)

@@ -68,7 +68,7 @@ func measureUplink(ctx context.Context, b *bench) ([]Result, error) {
 	if err := u.build(ctx); err != nil {
 		return nil, err
 	}
-	for round := range b.full(3, 2) {
+	for round := range b.rounds() {
 		order := slices.Clone(u.takers)
 		if round%2 == 1 {
 			slices.Reverse(order)

@@ -51,7 +51,7 @@ type Sight struct {
 func (s *Sinks) Open(r Request, _ *Nothing) error {
 	opened := make([]*reader, len(r.URLs))
 	g, _ := errgroup.WithContext(context.Background())
-	g.SetLimit(8)
+	g.SetLimit(32) // a server may keep each waiting for a key picture
 	for i, u := range r.URLs {
 		g.Go(func() (err error) {
 			opened[i], err = open(u, r)
