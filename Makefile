@@ -126,7 +126,7 @@ e2e: ## the gateway against real peers (installs ffmpeg, mpv, tshark, GStreamer,
 	$(GO) test -tags e2e -count=1 -run TestPlayersOpenSegments -timeout 5m ./storage
 
 .PHONY: bench
-bench: ## measure the promises of docs/promises.md on this machine
+bench: ## measure the promises, and the peers that PEER_MEDIAMTX, PEER_GO2RTC and PEER_ZLM name
 	$(GO) run ./cmd/internal/bench
 
 # ---- trying it (not by go run, which would turn a Ctrl-C into an error)

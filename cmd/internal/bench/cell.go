@@ -37,7 +37,7 @@ func (t task) can(e entrant) bool {
 // through it; a window is two groups.
 const (
 	warming = 2500 * time.Millisecond
-	window4 = 4 * time.Second
+	measuring = 4 * time.Second
 )
 
 // A cell is one window of one server at one task.
@@ -73,7 +73,7 @@ func (f *field) cell(ctx context.Context, e entrant, t task) (c cell, err error)
 	if err != nil {
 		return c, err
 	}
-	if err := sleep(ctx, window4); err != nil {
+	if err := sleep(ctx, measuring); err != nil {
 		return c, err
 	}
 	after, err := s.account(ctx)

@@ -1,6 +1,9 @@
-// Command bench measures the promises of docs/promises.md on this machine: it
-// starts three levels of the gateway and simulated encoders on loopback
-// addresses, watches at the top, and reads what the daemons cost.
+// Command bench measures the promises of docs/promises.md and docs/performance.md
+// on this machine. For the former it starts three levels of the gateway (a [rig]) and
+// simulated encoders on loopback addresses, watches at the top, and reads what the
+// daemons cost. For the latter it has the gateway, and every other server whose
+// program the environment names, do the same work in turn (a [field]): streams come
+// from and go to processes of package traffic, and package peer sets the others up.
 //
 // Each daemon runs from a copy of the program of its own: the proportional set
 // size would otherwise charge each with a part of the text only.
@@ -23,7 +26,7 @@ import (
 	"districtgateway/cmd/internal/bench/traffic"
 )
 
-const usage = `bench - measure the promises of docs/promises.md on this machine
+const usage = `bench - measure the promises of docs/promises.md and docs/performance.md on this machine
 
 usage:
   bench [--bin DIR] [--only NAME[,NAME]] [--quick] [--json FILE] [--logs DIR]
@@ -34,6 +37,11 @@ usage:
   --quick      fewer pictures and shorter times: a look, no measurement
   --json FILE  write the results as JSON too
   --logs DIR   keep the logs of the programs here
+
+environment: the programs of the servers to compare with. One that is not named
+is left out.
+
+  PEER_MEDIAMTX=FILE  PEER_GO2RTC=FILE  PEER_ZLM=FILE
 
 exit status: 0 measured, whether or not a promise is kept; 1 something could
 not be measured; 2 wrong usage

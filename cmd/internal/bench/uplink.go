@@ -208,7 +208,7 @@ func (u *uplink) window(ctx context.Context, t *taker) (c cell, err error) {
 	if err != nil {
 		return c, err
 	}
-	if err := sleep(ctx, window4); err != nil {
+	if err := sleep(ctx, measuring); err != nil {
 		return c, err
 	}
 	after, err := u.low.account(ctx)
