@@ -129,6 +129,10 @@ e2e: ## the gateway against real peers (installs ffmpeg, mpv, tshark, GStreamer,
 bench: ## measure the promises, and the peers that PEER_MEDIAMTX, PEER_GO2RTC and PEER_ZLM name
 	$(GO) run ./cmd/internal/bench
 
+.PHONY: soak
+soak: ## an hour of work with viewers that come and go: does memory grow?
+	$(GO) run ./cmd/internal/bench --only soak
+
 # ---- trying it (not by go run, which would turn a Ctrl-C into an error)
 
 .PHONY: run

@@ -35,7 +35,7 @@ func verbs() []*verb {
 		statusVerb(), peersVerb(), channelsVerb(), encodersVerb(), streamsVerb(), sessionsVerb(),
 		liveVerb(), recordsVerb(), playVerb(),
 		discoverVerb(), importVerb(), replaceVerb(), refreshVerb(), leaveVerb(), joinVerb(),
-		userVerb(), configVerb(), versionVerb(),
+		userVerb(), configVerb(), profileVerb(), versionVerb(),
 	}
 }
 

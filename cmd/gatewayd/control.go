@@ -88,6 +88,7 @@ func (c *control) routes() http.Handler {
 	m.HandleFunc("POST "+api.PathConfig, answer(c.diffConfig))
 	m.HandleFunc("GET "+api.PathLive+"{channel}", c.live)
 	m.HandleFunc("GET "+api.PathPlay+"{channel}", c.play)
+	m.HandleFunc("GET "+api.PathProfile+"{kind}", c.profile)
 	return m
 }
 
@@ -133,7 +134,7 @@ func errorOf(err error) *api.Error {
 		{account.ErrUnknown, http.StatusNotFound}, {account.ErrTaken, http.StatusConflict}, {account.ErrLastAdmin, http.StatusConflict},
 		{account.ErrFull, http.StatusConflict}, {account.ErrInvalid, http.StatusBadRequest},
 		{domain.ErrDenied, http.StatusForbidden}, {domain.ErrBusy, http.StatusServiceUnavailable},
-		{domain.ErrOffline, http.StatusConflict}, {domain.ErrPeerOffline, http.StatusConflict}, {errCodeUsed, http.StatusConflict},
+		{domain.ErrOffline, http.StatusConflict}, {domain.ErrPeerOffline, http.StatusConflict}, {errCodeUsed, http.StatusConflict}, {errProfiled, http.StatusConflict},
 		{domain.ErrTimeout, http.StatusGatewayTimeout}, {context.DeadlineExceeded, http.StatusGatewayTimeout},
 		{storage.ErrVolumeStalled, http.StatusServiceUnavailable},
 	} {

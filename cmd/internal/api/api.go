@@ -29,6 +29,14 @@ const (
 	PathLeave    = "/v1/leave/"   // + code of an upper; ?for=5m&force=1; answers Peer once it is left
 	PathJoin     = "/v1/join/"    // + code of an upper; answers Peer once it is registered with
 	PathUsers    = "/v1/users/"   // GET: all; + name: POST NewUser, PUT UserChange, DELETE; all answer []User once it is durable
+	PathProfile  = "/v1/profile/" // + kind; ?for=10s of the processor; answers as the tool pprof reads it
+)
+
+// Kinds of profiles, which show what the daemon itself is doing.
+const (
+	ProfileProcessor  = "cpu"        // where processor time goes
+	ProfileMemory     = "heap"       // what memory is held for, after a collection of garbage
+	ProfileGoroutines = "goroutines" // where each stands; text
 )
 
 // Trailer names the HTTP trailer that ends a media stream which broke off.

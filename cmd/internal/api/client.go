@@ -102,6 +102,21 @@ func (c *Client) Text(ctx context.Context, path string) (string, error) {
 	return string(text), err
 }
 
+// Profile reads a profile of a kind. Length is how long to look at the processor; 0: as
+// the daemon likes.
+func (c *Client) Profile(ctx context.Context, kind string, length time.Duration) ([]byte, error) {
+	q := url.Values{}
+	if length > 0 {
+		q.Set("for", length.String())
+	}
+	r, err := c.do(ctx, call{path: PathProfile + kind, query: q})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	return io.ReadAll(io.LimitReader(r.Body, maxAnswer))
+}
+
 // A LiveRequest asks for a channel's picture.
 type LiveRequest struct {
 	Channel string

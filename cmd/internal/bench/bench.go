@@ -22,6 +22,7 @@ type bench struct {
 	gatewayd string
 	encoders string // encodersim
 	quick    bool
+	soak     time.Duration // how long a soak is
 	rigs     atomic.Int32
 	fields   int
 	peers    []entrant // whose programs are there
@@ -35,7 +36,7 @@ func newBench(opt options, progress io.Writer) (*bench, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the module: %w", err)
 	}
-	b := &bench{root: filepath.Dir(strings.TrimSpace(string(mod))), quick: opt.quick, progress: progress, began: time.Now()}
+	b := &bench{root: filepath.Dir(strings.TrimSpace(string(mod))), quick: opt.quick, soak: opt.soak, progress: progress, began: time.Now()}
 	// In the system's temporary directory: the path of a Unix socket has 107 bytes at most.
 	if b.scratch, err = os.MkdirTemp("", "gwbench"); err != nil {
 		return nil, err

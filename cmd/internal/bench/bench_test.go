@@ -102,15 +102,18 @@ func TestFootprintCountsTheDaemonAndItsChildren(t *testing.T) {
 
 // The daemons must take what the rig writes for them.
 func TestEveryLevelsConfigurationIsValid(t *testing.T) {
-	r := &rig{net: "127.70.1", sources: []string{"http://127.70.1.11:80/onvif/device_service"}, channels: []string{channelCode(0)}}
+	r := &rig{net: "127.70.1", plan: plan{media: "udp", readers: true, size: "1GB"}, sources: []string{"http://127.70.1.11:80/onvif/device_service"}, channels: []string{channelCode(0)}}
 	for i := range 3 {
-		f, err := config.Parse(r.configuration(i, "/tmp/level", "udp"))
+		f, err := config.Parse(r.configuration(i, "/tmp/level"))
 		if err != nil {
 			t.Errorf("level %d: %v", i, err)
 			continue
 		}
 		if up, low, enc := len(f.Uppers), len(f.Lowers), len(f.Encoders); up != min(i, 1) || low != min(2-i, 1) || enc != i/2 {
 			t.Errorf("level %d has %d uppers, %d lowers, %d encoders", i, up, low, enc)
+		}
+		if readers := f.RTSP.Listen != ""; readers != (i == 2) {
+			t.Errorf("level %d gives streams by RTSP: %v", i, readers)
 		}
 	}
 }
@@ -128,5 +131,19 @@ func TestReportNamesEveryFigureAndTheMachine(t *testing.T) {
 func TestAStreamThatEndsEarlyIsAnError(t *testing.T) {
 	if err := readVideo(strings.NewReader(""), nil); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("readVideo of nothing: %v", err)
+	}
+}
+
+func TestSlopeIsThatOfMostRests(t *testing.T) {
+	var rests []rest
+	for i := range 9 {
+		rests = append(rests, rest{at: time.Duration(i) * 10 * time.Minute, memory: int64(50e6 + 1e6*i)})
+	}
+	rests[4].memory += 20e6 // an odd one
+	if got := slopeOf(rests); got < 5.9e6 || got > 6.1e6 {
+		t.Errorf("%.0f bytes an hour, want 6e6", got)
+	}
+	if got := slopeOf(rests[:1]); got != 0 {
+		t.Errorf("of one: %.0f", got)
 	}
 }

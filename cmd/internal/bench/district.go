@@ -41,7 +41,7 @@ func together(ctx context.Context, b *bench, runs ...func(context.Context, *benc
 // measureDistrict measures a district that records sixteen streams and sends one
 // of them up, through the city, to a viewer at the province.
 func measureDistrict(ctx context.Context, b *bench) ([]Result, error) {
-	r, err := b.build(ctx, plan{"tcp-passive", []simulators{{streams, "h264"}}})
+	r, err := b.build(ctx, plan{media: "tcp-passive", encoders: []simulators{{streams, "h264"}}})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func measureDistrict(ctx context.Context, b *bench) ([]Result, error) {
 // measureCity measures a city that relays sixteen streams from its district to
 // viewers at its province.
 func measureCity(ctx context.Context, b *bench) ([]Result, error) {
-	r, err := b.build(ctx, plan{"tcp-passive", []simulators{{streams, "h264"}}})
+	r, err := b.build(ctx, plan{media: "tcp-passive", encoders: []simulators{{streams, "h264"}}})
 	if err != nil {
 		return nil, err
 	}

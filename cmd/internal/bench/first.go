@@ -25,7 +25,7 @@ func measureFirsts(ctx context.Context, b *bench) ([]Result, error) {
 // run at the district, which records them; no session is open at any level when
 // a picture is asked for.
 func measureFirst(ctx context.Context, b *bench, transport string) ([]Result, error) {
-	r, err := b.build(ctx, plan{transport, []simulators{{1, "h264"}, {1, "h265"}}})
+	r, err := b.build(ctx, plan{media: transport, encoders: []simulators{{1, "h264"}, {1, "h265"}}})
 	if err != nil {
 		return nil, err
 	}

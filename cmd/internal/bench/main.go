@@ -30,10 +30,12 @@ const usage = `bench - measure the promises of docs/promises.md and docs/perform
 
 usage:
   bench [--bin DIR] [--only NAME[,NAME]] [--quick] [--json FILE] [--logs DIR]
+  bench --only soak [--for DURATION] [...]
 
   --bin DIR    take gatewayd and encodersim from DIR if they are there;
                otherwise both are built by make dist
   --only NAME  one measurement, or several: %s
+  --for TIME   how long a soak takes (1h); it is only made when it is named
   --quick      fewer pictures and shorter times: a look, no measurement
   --json FILE  write the results as JSON too
   --logs DIR   keep the logs of the programs here
@@ -56,27 +58,29 @@ const (
 
 // A measurement yields the figures of one arrangement.
 type measurement struct {
-	name string
-	run  func(context.Context, *bench) ([]Result, error)
+	name   string
+	run    func(context.Context, *bench) ([]Result, error)
+	onCall bool // made only when it is named
 }
 
 // measurements are all there are, in the order they run.
 func measurements() []measurement {
 	list := []measurement{
-		{"size", measureSize},
-		{"levels", measureLevels},
-		{"first", measureFirsts},
+		{name: "size", run: measureSize},
+		{name: "levels", run: measureLevels},
+		{name: "first", run: measureFirsts},
 	}
 	for _, t := range tasks() {
-		list = append(list, measurement{t.name, func(ctx context.Context, b *bench) ([]Result, error) { return measureTask(ctx, b, t) }})
+		list = append(list, measurement{name: t.name, run: func(ctx context.Context, b *bench) ([]Result, error) { return measureTask(ctx, b, t) }})
 	}
 	return append(list,
-		measurement{"reader", measureReader},
-		measurement{"delay", measureDelay},
-		measurement{"allocations", measureAllocations},
-		measurement{"scale", measureScale},
-		measurement{"uplink", measureUplink},
-		measurement{"disk", measureDisk},
+		measurement{name: "reader", run: measureReader},
+		measurement{name: "delay", run: measureDelay},
+		measurement{name: "allocations", run: measureAllocations},
+		measurement{name: "scale", run: measureScale},
+		measurement{name: "uplink", run: measureUplink},
+		measurement{name: "disk", run: measureDisk},
+		measurement{name: "soak", run: measureSoak, onCall: true},
 	)
 }
 
@@ -85,6 +89,7 @@ type options struct {
 	bin, json, logs string
 	only            []string
 	quick           bool
+	soak            time.Duration
 }
 
 func main() {
@@ -146,6 +151,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&opt.bin, "bin", "", "")
 	flags.StringVar(&only, "only", "", "")
 	flags.BoolVar(&opt.quick, "quick", false, "")
+	flags.DurationVar(&opt.soak, "for", time.Hour, "")
 	flags.StringVar(&opt.json, "json", "", "")
 	flags.StringVar(&opt.logs, "logs", "", "")
 	if err := flags.Parse(args); err != nil {
@@ -179,7 +185,7 @@ func measure(ctx context.Context, opt options, progress io.Writer) (Report, erro
 	}
 	var errs []error
 	for _, m := range measurements() {
-		if ctx.Err() != nil || len(opt.only) > 0 && !slices.Contains(opt.only, m.name) {
+		if named := slices.Contains(opt.only, m.name); ctx.Err() != nil || !named && (m.onCall || len(opt.only) > 0) {
 			continue
 		}
 		before, began := loadAverage(), time.Now()

@@ -44,6 +44,11 @@ func (o ours) Prepare(j peer.Job) ([]string, error) {
 func (ours) Begin(ctx context.Context, j peer.Job) error {
 	client := api.NewClient(control(j))
 	defer client.Close()
+	return admit(ctx, client)
+}
+
+// admit gives the viewer an account.
+func admit(ctx context.Context, client *api.Client) error {
 	body, err := json.Marshal(api.NewUser{Role: "viewer", Password: password})
 	if err != nil {
 		return err

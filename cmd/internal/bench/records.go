@@ -15,17 +15,26 @@ import (
 func (r *rig) askRecords(ctx context.Context, n int) (took []time.Duration, err error) {
 	for range n {
 		began := time.Now()
-		var found api.Recordings
-		err := r.top().client.Get(ctx, api.PathRecords+r.channels[0], api.Range(r.began.Add(-time.Hour), began), &found)
-		if err == nil && len(found.Items) == 0 {
-			err = errors.New("no recording found")
-		}
-		if err != nil {
-			return took, fmt.Errorf("recordings of %s: %w", r.channels[0], err)
+		if err := r.top().query(ctx, r.channels[0], r.began); err != nil {
+			return took, err
 		}
 		took = append(took, time.Since(began))
 	}
 	return took, nil
+}
+
+// query asks a level for a channel's recordings since a while before an instant. There
+// must be one.
+func (l *level) query(ctx context.Context, channel string, since time.Time) error {
+	var found api.Recordings
+	err := l.client.Get(ctx, api.PathRecords+channel, api.Range(since.Add(-time.Hour), time.Now()), &found)
+	if err == nil && len(found.Items) == 0 {
+		err = errors.New("no recording found")
+	}
+	if err != nil {
+		return fmt.Errorf("recordings of %s: %w", channel, err)
+	}
+	return nil
 }
 
 func recordsResult(transport string, took []time.Duration) Result {

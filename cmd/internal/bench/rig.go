@@ -30,6 +30,8 @@ func channelCode(n int) string { return fmt.Sprintf("3301060000132%07d", n+1) }
 type plan struct {
 	media    string // transport between the levels
 	encoders []simulators
+	readers  bool   // the district gives its streams by RTSP, too
+	size     string // of the district's volume; empty: what there is room for
 }
 
 // simulators are encoders of one kind.
@@ -44,6 +46,7 @@ const bitrate = 4_000_000
 // A rig is three levels of the gateway and their encoders, running.
 type rig struct {
 	bench    *bench
+	plan     plan
 	name     string
 	dir      string
 	net      string // the first three bytes of its loopback addresses
@@ -70,24 +73,24 @@ func (r *rig) bottom() *level { return r.levels[2] }
 // build starts a rig and waits until its catalogue is complete. The caller owes
 // it a close.
 func (b *bench) build(ctx context.Context, p plan) (*rig, error) {
-	r := &rig{bench: b, name: fmt.Sprintf("rig%d", b.rigs.Add(1)), net: fmt.Sprintf("127.%d.%d", 64+rand.N(128), rand.N(256))}
+	r := &rig{bench: b, plan: p, name: fmt.Sprintf("rig%d", b.rigs.Add(1)), net: fmt.Sprintf("127.%d.%d", 64+rand.N(128), rand.N(256))}
 	r.dir = filepath.Join(b.scratch, r.name)
-	if err := errors.Join(os.MkdirAll(r.dir, 0o755), r.assemble(ctx, p)); err != nil {
+	if err := errors.Join(os.MkdirAll(r.dir, 0o755), r.assemble(ctx)); err != nil {
 		r.close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *rig) assemble(ctx context.Context, p plan) error {
-	for i, s := range p.encoders {
+func (r *rig) assemble(ctx context.Context) error {
+	for i, s := range r.plan.encoders {
 		if err := r.simulate(ctx, i, s); err != nil {
 			return err
 		}
 	}
 	r.began = time.Now()
 	for i, code := range []string{province, city, district} {
-		if err := r.launch(i, code, p.media); err != nil {
+		if err := r.launch(i, code); err != nil {
 			return err
 		}
 	}
@@ -134,13 +137,13 @@ func (r *rig) simulate(ctx context.Context, i int, s simulators) error {
 }
 
 // launch starts the i-th level, from the top.
-func (r *rig) launch(i int, code, media string) error {
+func (r *rig) launch(i int, code string) error {
 	dir := filepath.Join(r.dir, code)
 	program, file := filepath.Join(dir, "gatewayd"), filepath.Join(dir, "gatewayd.toml")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	err := errors.Join(copyFile(program, r.bench.gatewayd), os.WriteFile(file, r.configuration(i, dir, media), 0o600))
+	err := errors.Join(copyFile(program, r.bench.gatewayd), os.WriteFile(file, r.configuration(i, dir), 0o600))
 	if err != nil {
 		return err
 	}
@@ -161,24 +164,34 @@ func copyFile(to, from string) error {
 }
 
 // configuration writes the file of the i-th level.
-func (r *rig) configuration(i int, dir, media string) []byte {
+func (r *rig) configuration(i int, dir string) []byte {
 	codes := []string{province, city, district}
+	readers := ""
+	if r.plan.readers && i == len(codes)-1 {
+		readers = r.rtsp()
+	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"level %d\"\nlisten = \"%s.%d:5060\"\nstate = %q\n[rtsp]\nlisten = \"\"\n", codes[i], i+1, r.net, i+1, dir)
+	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"level %d\"\nlisten = \"%s.%d:5060\"\nstate = %q\n[rtsp]\nlisten = %q\n", codes[i], i+1, r.net, i+1, dir, readers)
 	fmt.Fprintf(&b, "[discovery]\nenabled = false\nuser = \"admin\"\npassword = %q\n", password)
 	if i > 0 {
 		fmt.Fprintf(&b, "[[upper]]\nid = %q\naddress = \"%s.%d:5060\"\npassword = %q\n", codes[i-1], r.net, i, password)
 	}
 	if i < len(codes)-1 {
-		fmt.Fprintf(&b, "[[lower]]\nid = %q\npassword = %q\nmedia = %q\n", codes[i+1], password, media)
+		fmt.Fprintf(&b, "[[lower]]\nid = %q\npassword = %q\nmedia = %q\n", codes[i+1], password, r.plan.media)
 		return b.Bytes()
 	}
 	fmt.Fprintf(&b, "[[volume]]\npath = %q\ncreate = true\nfree = \"100MB\"\n", filepath.Join(dir, "volume"))
+	if r.plan.size != "" {
+		fmt.Fprintf(&b, "size = %q\n", r.plan.size)
+	}
 	for n, onvif := range r.sources {
 		fmt.Fprintf(&b, "[[encoder]]\nid = %q\nname = \"encoder %d\"\nonvif = %q\n", r.channels[n], n+1, onvif)
 	}
 	return b.Bytes()
 }
+
+// rtsp is where the district gives its streams to readers.
+func (r *rig) rtsp() string { return r.net + ".3:8554" }
 
 // settle waits until the links are online and the province's catalogue is complete.
 func (r *rig) settle(ctx context.Context) error {
