@@ -81,13 +81,27 @@ func measureSoak(ctx context.Context, b *bench) ([]Result, error) {
 		return nil, err
 	}
 	defer s.sinks.end()
-	if err := admit(ctx, r.bottom().client); err != nil {
+	if err := errors.Join(admit(ctx, r.bottom().client), s.recorded(ctx)); err != nil {
 		return nil, err
 	}
 	if err := s.run(ctx, b.soak); err != nil {
 		return nil, err
 	}
 	return s.results(), nil
+}
+
+// recorded waits until something of every channel is recorded.
+func (s *soak) recorded(ctx context.Context) error {
+	for _, channel := range s.rig.channels {
+		err := poll(ctx, patience{100 * time.Millisecond, 30 * time.Second, channel + " is recorded"}, func() (bool, error) {
+			err := s.rig.bottom().query(ctx, channel, s.began)
+			return err == nil, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run alternates spells and rests until the time is over. A viewer at the top
