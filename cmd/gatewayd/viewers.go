@@ -11,20 +11,26 @@ import (
 	"districtgateway/domain"
 	"districtgateway/media"
 	"districtgateway/media/rtsp"
+	"districtgateway/media/webrtc"
 )
 
-// viewers opens streams for players that watch by RTSP: each is a local user of the
-// domain, whoever the channel belongs to.
+// viewers opens streams for players that watch by RTSP and for browsers: each is a
+// local user of the domain, whoever the channel belongs to.
 type viewers struct {
 	users *users
+	words words
 	open  func(ctx context.Context, e domain.Opened, speed int) (s *media.Stream, release func(), err error)
 }
 
-// stream asks the domain for the stream of a path; see [rtsp.ServerConfig].
+// words are what a server of streams calls the domain's refusals.
+type words struct{ notFound, forbidden error }
+
+// stream asks the domain for the stream of a path; see [rtsp.ServerConfig] and
+// [webrtc.ServerConfig].
 func (vs *viewers) stream(ctx context.Context, _, path string) (*media.Stream, func(), error) {
 	in, err := watchOf(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w: %w", vs.words.notFound, err)
 	}
 	v, e, err := vs.users.ask(ctx, func(t domain.Ticket) domain.Event {
 		in.Ticket = t
@@ -37,7 +43,7 @@ func (vs *viewers) stream(ctx context.Context, _, path string) (*media.Stream, f
 	}
 	if err != nil {
 		vs.users.leave(v)
-		return nil, nil, viewerError(err)
+		return nil, nil, vs.words.of(err)
 	}
 	return s, func() {
 		release()
@@ -51,37 +57,42 @@ func watchOf(path string) (domain.WatchIn, error) {
 	channel, profile, named := strings.Cut(path, "/")
 	code, err := domain.ParseCode(channel)
 	if err != nil {
-		return domain.WatchIn{}, fmt.Errorf("%w: %w", rtsp.ErrNotFound, err)
+		return domain.WatchIn{}, err
 	}
 	in := domain.WatchIn{Channel: code, Kind: domain.Live}
 	if named {
 		if profile != profileNames[1] {
-			return domain.WatchIn{}, rtsp.ErrNotFound
+			return domain.WatchIn{}, fmt.Errorf("%.32q: want %s, or nothing", profile, profileNames[1])
 		}
 		in.Profile = 1
 	}
 	return in, nil
 }
 
-// viewerError says a refusal of the domain in the words of the RTSP server.
-func viewerError(err error) error {
+// of says a refusal of the domain.
+func (w words) of(err error) error {
 	r := &domain.Refused{}
 	errors.As(err, &r)
 	switch {
 	case errors.Is(err, domain.ErrNoChannel), r.Status == http.StatusNotFound: // SIP's number is the same
-		return fmt.Errorf("%w: %w", rtsp.ErrNotFound, err)
+		return fmt.Errorf("%w: %w", w.notFound, err)
 	case errors.Is(err, domain.ErrDenied), r.Status == http.StatusForbidden:
-		return fmt.Errorf("%w: %w", rtsp.ErrForbidden, err)
+		return fmt.Errorf("%w: %w", w.forbidden, err)
 	}
 	return err
 }
 
-// wireViewers makes the RTSP server, if there is to be one.
+// wireViewers makes the servers of streams that there are to be.
 func (g *gateway) wireViewers() error {
+	return errors.Join(g.wireRTSP(), g.wireWebRTC())
+}
+
+// wireRTSP makes the server for players.
+func (g *gateway) wireRTSP() error {
 	if g.file.RTSP.Listen == "" {
 		return nil
 	}
-	vs := &viewers{users: g.users, open: g.control.opened}
+	vs := &viewers{users: g.users, words: words{rtsp.ErrNotFound, rtsp.ErrForbidden}, open: g.control.opened}
 	var err error
 	g.rtsp, err = rtsp.NewServer(rtsp.ServerConfig{
 		Listen: g.file.RTSP.Listen, Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm,
@@ -90,25 +101,60 @@ func (g *gateway) wireViewers() error {
 	return err
 }
 
-// players are the accounts, in the words of the RTSP server: whatever their role,
+// wireWebRTC makes the server for browsers.
+func (g *gateway) wireWebRTC() error {
+	c := g.file.WebRTC
+	if c.Listen == "" {
+		return nil
+	}
+	vs := &viewers{users: g.users, words: words{webrtc.ErrNotFound, webrtc.ErrForbidden}, open: g.control.opened}
+	var err error
+	g.webrtc, err = webrtc.NewServer(webrtc.ServerConfig{
+		Listen: c.Listen, Media: c.Media, Addresses: c.Extra(), Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm,
+		Limit: c.Viewers, Log: part(g.log, "webrtc"),
+	})
+	return err
+}
+
+// players are the accounts, in the words of both servers: whatever their role,
 // they may watch.
 type players struct{ *account.Book }
 
-// HA1 is that of [rtsp.Users].
+// HA1 is that of [rtsp.Users] and [webrtc.Users].
 func (p players) HA1(user, algorithm string) (string, bool) {
 	ha1, ok := p.Book.HA1(user, algorithm)
 	return string(ha1), ok
 }
 
-// runViewers runs the RTSP server until ctx ends. A port that is somebody else's is
-// tried again: it is no reason to stop recording. It is not opened before there is
-// somebody who would be admitted.
-func (g *gateway) runViewers(ctx context.Context) error {
-	if g.rtsp == nil || !g.somebody(ctx) {
-		<-ctx.Done()
-		return nil
+// runRTSP runs the server for players until ctx ends.
+func (g *gateway) runRTSP(ctx context.Context) error {
+	if g.rtsp == nil {
+		return idle(ctx)
 	}
-	supervise(ctx, part(g.log, "rtsp"), g.rtsp.Run)
+	return g.runViewers(ctx, "rtsp", g.rtsp.Run)
+}
+
+// runWebRTC runs the server for browsers until ctx ends.
+func (g *gateway) runWebRTC(ctx context.Context) error {
+	if g.webrtc == nil {
+		return idle(ctx)
+	}
+	return g.runViewers(ctx, "webrtc", g.webrtc.Run)
+}
+
+// idle stands for what is off.
+func idle(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// runViewers runs a server of streams until ctx ends. A port that is somebody else's
+// is tried again: it is no reason to stop recording. It is not opened before there
+// is somebody who would be admitted.
+func (g *gateway) runViewers(ctx context.Context, name string, run func(context.Context) error) error {
+	if g.somebody(ctx) {
+		supervise(ctx, part(g.log, name), run)
+	}
 	return nil
 }
 

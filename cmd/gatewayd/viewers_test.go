@@ -47,7 +47,7 @@ func TestViewerIsALocalUserOfTheDomain(t *testing.T) {
 			return domain.Opened{Ticket: in.Ticket, Stream: domain.StreamID{Channel: in.Channel, Profile: in.Profile}, Source: 7}
 		})
 		stream, released := media.NewStream(media.StreamConfig{}, nil), 0
-		vs := &viewers{users: r.users, open: func(_ context.Context, e domain.Opened, _ int) (*media.Stream, func(), error) {
+		vs := &viewers{users: r.users, words: words{rtsp.ErrNotFound, rtsp.ErrForbidden}, open: func(_ context.Context, e domain.Opened, _ int) (*media.Stream, func(), error) {
 			if e.Source != 7 || e.Stream.Profile != profile {
 				t.Errorf("%s opened %+v", path, e)
 			}
@@ -87,7 +87,7 @@ func TestRefusedViewersAreToldWhyAndLeave(t *testing.T) {
 				}
 				return domain.Denied{Ticket: in.Ticket, Err: tc.err}
 			})
-			vs := &viewers{users: r.users, open: func(context.Context, domain.Opened, int) (*media.Stream, func(), error) {
+			vs := &viewers{users: r.users, words: words{rtsp.ErrNotFound, rtsp.ErrForbidden}, open: func(context.Context, domain.Opened, int) (*media.Stream, func(), error) {
 				return nil, nil, tc.want
 			}}
 			if _, _, err := vs.stream(t.Context(), "wang", string(camera1)); !errors.Is(err, tc.want) {
@@ -102,7 +102,7 @@ func TestRefusedViewersAreToldWhyAndLeave(t *testing.T) {
 
 func TestPathsThatNameNoStreamAreNotAsked(t *testing.T) {
 	r := newReception(nil)
-	vs := &viewers{users: r.users}
+	vs := &viewers{users: r.users, words: words{rtsp.ErrNotFound, rtsp.ErrForbidden}}
 	for _, path := range []string{"", "cam1", "3301060000132000000", string(camera1) + "/main", string(camera1) + "/", "/" + string(camera1)} {
 		if _, _, err := vs.stream(t.Context(), "wang", path); !errors.Is(err, rtsp.ErrNotFound) {
 			t.Errorf("%q: %v", path, err)
@@ -126,6 +126,7 @@ func TestNobodyListensBeforeThereIsAnAccount(t *testing.T) {
 	}
 	g := &gateway{log: slog.New(slog.DiscardHandler), accounts: book, control: &control{}}
 	g.file.RTSP = config.RTSP{Listen: "127.0.0.1:0", Ports: config.PortRange{First: 21000, Last: 21999}}
+	g.file.WebRTC = config.WebRTC{Listen: "127.0.0.1:0", Media: "127.0.0.1:0"}
 	if err := g.wireViewers(); err != nil {
 		t.Fatal(err)
 	}
@@ -139,8 +140,11 @@ func TestNobodyListensBeforeThereIsAnAccount(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { _ = g.runViewers(ctx) })
-	if _, err := g.rtsp.Addr(t.Context()); err != nil {
+	running.Go(func() { _ = g.runRTSP(ctx) })
+	running.Go(func() { _ = g.runWebRTC(ctx) })
+	_, err = g.rtsp.Addr(t.Context())
+	_, err2 := g.webrtc.Addr(t.Context())
+	if err := errors.Join(err, err2); err != nil {
 		t.Error(err)
 	}
 	cancel()
@@ -150,7 +154,7 @@ func TestNobodyListensBeforeThereIsAnAccount(t *testing.T) {
 		t.Errorf("H(A1) %q", ha1)
 	}
 	off := &gateway{control: &control{}}
-	if err := off.wireViewers(); err != nil || off.rtsp != nil {
-		t.Errorf("off: %v, %v", off.rtsp, err)
+	if err := off.wireViewers(); err != nil || off.rtsp != nil || off.webrtc != nil {
+		t.Errorf("off: %v, %v, %v", off.rtsp, off.webrtc, err)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"districtgateway/media/mirror"
 	"districtgateway/media/relay"
 	"districtgateway/media/rtsp"
+	"districtgateway/media/webrtc"
 	"districtgateway/storage"
 )
 
@@ -41,7 +42,8 @@ type gateway struct {
 	sip     *sip.Transceiver
 	loop    *domain.Loop
 	control *control
-	rtsp    *rtsp.Server // nil: off
+	rtsp    *rtsp.Server   // nil: off
+	webrtc  *webrtc.Server // nil: off
 
 	accounts *account.Book
 }
@@ -264,7 +266,7 @@ func (g *gateway) Run(ctx context.Context) error {
 		{{"cameras", g.cameras.Run}, {"legs", g.legs.Run}},
 		{{"sip", g.sip.Run}},
 		{{"domain", g.runDomain}, {"control", g.control.Run}},
-		{{"rtsp", g.runViewers}},
+		{{"rtsp", g.runRTSP}, {"webrtc", g.runWebRTC}},
 	}
 	stops := make([]func(), len(stages))
 	for i, stage := range stages {

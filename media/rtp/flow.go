@@ -42,6 +42,7 @@ type Flow struct {
 	Codec       media.Codec
 	Rate        int // timestamp units a second
 	PayloadType uint8
+	Limit       int // bytes of payload in a packet that Packetize writes; 0: MaxPayload
 	SSRC        uint32
 	Seq         uint16 // of the next packet
 	Packets     uint32 // written

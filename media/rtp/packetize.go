@@ -6,8 +6,8 @@ import (
 	"districtgateway/media"
 )
 
-// Packetize writes an access unit of the flow's track in packets of [MaxPayload]
-// bytes at most. Its payload stays where ring has it.
+// Packetize writes an access unit of the flow's track in packets of Limit bytes at
+// most. Its payload stays where ring has it.
 func (f *Flow) Packetize(ring *media.Ring, a *media.AccessUnit, w Writer) {
 	switch {
 	case f.Codec.Video():
@@ -21,6 +21,26 @@ func (f *Flow) Packetize(ring *media.Ring, a *media.AccessUnit, w Writer) {
 	}
 }
 
+// limit returns the most bytes of payload in a packet.
+func (f *Flow) limit() int {
+	if f.Limit > 0 {
+		return f.Limit
+	}
+	return MaxPayload
+}
+
+// Parameter writes a parameter set, which stays as it is, in a packet of its own
+// before the picture that is shown at an instant. One that does not fit a packet is
+// left out: no encoder makes such.
+func (f *Flow) Parameter(set []byte, at media.Ticks, w Writer) {
+	if len(set) > f.limit() {
+		return
+	}
+	f.begin(f.stamp(at), 0, w)
+	f.add(set, w)
+	w.End()
+}
+
 // A nalStamp is the stamp of a NAL unit's packets, and whether it ends the picture.
 type nalStamp struct {
 	Stamp
@@ -31,10 +51,10 @@ type nalStamp struct {
 // 6184 §5.8, FU of RFC 7798 §4.4.3).
 func (f *Flow) nal(ring *media.Ring, n *media.NAL, t nalStamp, w Writer) {
 	r := reader{ring: ring, in: n.Body}
-	if int(n.Size) <= MaxPayload {
+	if int(n.Size) <= f.limit() {
 		t.Marker = t.last
 		copy(f.begin(t.Stamp, int(n.HeadLen), w), n.Head[:n.HeadLen])
-		f.take(&r, MaxPayload, w)
+		f.take(&r, f.limit(), w)
 		w.End()
 		return
 	}
@@ -43,7 +63,7 @@ func (f *Flow) nal(ring *media.Ring, n *media.NAL, t nalStamp, w Writer) {
 	fu := &head[size-1]
 	*fu |= 1 << 7 // start
 	for left := int(n.Size) - (size - 1); left > 0; {
-		part := min(left, MaxPayload-size)
+		part := min(left, f.limit()-size)
 		if left -= part; left == 0 {
 			*fu |= 1 << 6 // end
 			t.Marker = t.last
@@ -87,7 +107,7 @@ func (f *Flow) aac(ring *media.Ring, a *media.AccessUnit, w Writer) {
 		return // the size field has 13 bits: no encoder makes such a frame
 	}
 	for left := size; left > 0; {
-		part := min(left, MaxPayload-head)
+		part := min(left, f.limit()-head)
 		left -= part
 		t.Marker = left == 0
 		h := f.begin(t, head, w)
@@ -103,7 +123,7 @@ func (f *Flow) samples(ring *media.Ring, a *media.AccessUnit, w Writer) {
 	r := reader{ring: ring, in: a.Payload}
 	t := f.stamp(a.PTS)
 	for left := r.left(); left > 0; {
-		part := min(left, MaxPayload)
+		part := min(left, f.limit())
 		f.begin(t, 0, w)
 		f.take(&r, part, w)
 		w.End()

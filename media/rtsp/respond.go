@@ -85,7 +85,7 @@ func (v *viewer) admit(req *base.Request, now time.Time) *base.Response {
 	if h := req.Header["Authorization"]; len(h) == 1 {
 		given = h[0]
 	}
-	if given != "" && v.srv.strikes.out(v.from, now) {
+	if given != "" && v.srv.strikes.Out(v.from, now) {
 		return status(base.StatusForbidden)
 	}
 	who, err := v.gate.Admit(given, string(req.Method), now)
@@ -100,7 +100,7 @@ func (v *viewer) admit(req *base.Request, now time.Time) *base.Response {
 		return nil
 	case errors.Is(err, digest.ErrWrong):
 		v.wrong++
-		v.srv.strikes.add(v.from, now)
+		v.srv.strikes.Add(v.from, now)
 		v.srv.cfg.Log.Info("viewer refused", "from", v.from, "err", err)
 	}
 	return &base.Response{StatusCode: base.StatusUnauthorized,

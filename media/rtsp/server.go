@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"districtgateway/media"
+	"districtgateway/media/digest"
 	"districtgateway/media/sock"
 )
 
@@ -63,7 +64,7 @@ const (
 type Server struct {
 	cfg     ServerConfig
 	ports   pairs
-	strikes strikes
+	strikes digest.Strikes
 
 	bound    chan struct{} // closed once addr is known
 	mu       sync.Mutex
@@ -96,7 +97,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg, ports: newPairs(cfg.Ports), strikes: newStrikes(),
+	return &Server{cfg: cfg, ports: newPairs(cfg.Ports),
 		bound: make(chan struct{}), from: map[netip.Addr]int{}}, nil
 }
 

@@ -100,34 +100,11 @@ func TestGuessingIsBounded(t *testing.T) {
 			p.closed()
 		}
 	}
-	if judged != strikeLimit {
+	if judged != 10 {
 		t.Errorf("%d guesses were judged", judged)
 	}
 	if res := h.dial().ask(base.Describe, h.url); res.StatusCode != base.StatusForbidden {
 		t.Errorf("%d for the address that guessed", res.StatusCode)
-	}
-}
-
-func TestStrikesAreForgivenAndBounded(t *testing.T) {
-	k, now := newStrikes(), time.Unix(1000, 0)
-	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2:3")
-	for i := range strikeLimit {
-		if k.out(a, now) {
-			t.Errorf("out after %d", i)
-		}
-		k.add(b, now) // the same network
-	}
-	if !k.out(a, now) || k.out(netip.MustParseAddr("2001:db8:1::1"), now) {
-		t.Error("not counted by network")
-	}
-	if k.out(a, now.Add(strikeEvery)) {
-		t.Error("nothing is forgiven")
-	}
-	for i := range maxStrikers + 300 {
-		k.add(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now.Add(time.Duration(i)*time.Millisecond))
-	}
-	if len(k.until) > maxStrikers {
-		t.Errorf("%d addresses are kept", len(k.until))
 	}
 }
 

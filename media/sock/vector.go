@@ -100,6 +100,14 @@ func (b *Batch) Len() int { return len(b.ends) }
 // Size returns the bytes of datagram i.
 func (b *Batch) Size(i int) int { return b.sizes[i] }
 
+// Append appends a copy of datagram i to dst.
+func (b *Batch) Append(dst []byte, i int) []byte {
+	for _, v := range b.iov[b.start(i):b.ends[i]] {
+		dst = append(dst, bytesOf(v)...)
+	}
+	return dst
+}
+
 // start returns the index of datagram i's first iovec.
 func (b *Batch) start(i int) int {
 	if i == 0 {

@@ -13,7 +13,7 @@ var siblings = map[string][]string{
 	"domain/sip":   {"domain/manscdp"},
 	"media/relay":  {"media/ps", "media/rtp", "media/sock"},
 	"media/rtsp":   {"media/rtp", "media/digest", "media/sock"},
-	"media/webrtc": {"media/rtp", "media/sock"},
+	"media/webrtc": {"media/rtp", "media/digest", "media/sock"},
 	"media/onvif":  {"media/digest", "media/sock"},
 	"media/*":      {"media/sock"},
 }

@@ -20,6 +20,7 @@ type File struct {
 	Server    Server    `toml:"server" doc:"This gateway as a domain: who it is and where it is reached."`
 	Media     Media     `toml:"media" doc:"Ports and memory of the media path."`
 	RTSP      RTSP      `toml:"rtsp" doc:"Players and recorders that watch by RTSP: rtsp://HOST:8554/CHANNEL is the main stream of a channel, rtsp://HOST:8554/CHANNEL/sub its sub stream. Only users with an account are admitted: without one, the port is not opened."`
+	WebRTC    WebRTC    `toml:"webrtc" doc:"Browsers that watch by WebRTC: http://HOST:8889/CHANNEL is a page that plays the main stream of a channel, http://HOST:8889/CHANNEL/sub its sub stream; players that speak WHEP use those addresses with /whep after them. Only users with an account are admitted: without one, no port is opened."`
 	Uppers    []Upper   `toml:"upper" doc:"One table for each upper domain this gateway registers with."`
 	Lowers    []Lower   `toml:"lower" doc:"One table for each lower domain allowed to register here. Others are refused."`
 	Discovery Discovery `toml:"discovery" doc:"How encoders are found on the network by ONVIF WS-Discovery."`
@@ -51,6 +52,25 @@ type Media struct {
 type RTSP struct {
 	Listen string    `toml:"listen" doc:"Address and TCP port; without an address, every one of this machine. Empty: off." default:":8554"`
 	Ports  PortRange `toml:"ports" doc:"UDP ports for players that want media over UDP, four for a stream with sound." default:"21000-21999"`
+}
+
+// WebRTC is the [webrtc] section.
+type WebRTC struct {
+	Listen    string   `toml:"listen" doc:"Address and TCP port of the pages; without an address, every one of this machine. Empty: off." default:":8889"`
+	Media     string   `toml:"media" doc:"Address and port of media, UDP, and TCP for browsers that UDP does not reach. Without an address, every one of this machine." default:":8189"`
+	Addresses []string `toml:"addresses" doc:"IP addresses of a NAT that forwards the media port to this machine, told to browsers besides its own." example:"[\"203.0.113.7\"]"`
+	Viewers   int      `toml:"viewers" doc:"Browsers at once." default:"64"`
+}
+
+// Extra returns Addresses, which have been checked.
+func (w WebRTC) Extra() []netip.Addr {
+	var all []netip.Addr
+	for _, text := range w.Addresses {
+		if a, err := netip.ParseAddr(text); err == nil {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // Upper is one [[upper]] table.

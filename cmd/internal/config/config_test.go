@@ -59,6 +59,10 @@ keepalive_every = "1ms"
 	"size without unit": {minimal + "[media]\nring = \"many\"\n", []string{`line 5: media.ring: "many" is no size: want a whole number and a unit, such as 4MiB or 200GB`}},
 	"no port to listen": {minimal + "[rtsp]\nlisten = \"box:8554\"\n", []string{`line 5: rtsp.listen = "box:8554": want a port, such as :8554, or an IP address and a port`}},
 	"rtsp off":          {minimal + "[rtsp]\nlisten = \"\"\n", nil},
+	"no port for media": {minimal + "[webrtc]\nmedia = \"\"\naddresses = [\"box\"]\nviewers = 0\n", []string{
+		`line 5: webrtc.media: want a port, such as :8189, or an IP address and a port`, `line 6: webrtc.addresses[0] = "box": want an IP address`,
+		`line 7: webrtc.viewers = "0": want 1 to 1024`}},
+	"webrtc off":        {minimal + "[webrtc]\nlisten = \"\"\n", nil},
 	"ports of services": {minimal + "[rtsp]\nports = \"80-90\"\n", []string{`line 5: rtsp.ports = "80-90": want a range of ports from 1024 on`}},
 	"port range":        {minimal + "[media]\nports = \"9-1\"\n", []string{`line 5: media.ports: "9-1" is no port range: want first-last, such as 20000-20999`}},
 	"password in an address": {minimal + "[[encoder]]\nrtsp = \"rtsp://u:p@10.0.0.1/\"\n", []string{

@@ -39,6 +39,7 @@ func (f *File) validate() []*FieldError {
 	all := faults{"", &list}
 	f.Server.validate(all.in("server"))
 	f.RTSP.validate(all.in("rtsp"))
+	f.WebRTC.validate(all.in("webrtc"))
 	for i := range f.Uppers {
 		f.Uppers[i].validate(all.at("upper", i))
 	}
@@ -84,15 +85,38 @@ func (s *Server) validate(f faults) {
 
 func (r *RTSP) validate(f faults) {
 	if r.Listen != "" {
-		host, port, err := net.SplitHostPort(r.Listen)
-		n, perr := strconv.ParseUint(port, 10, 16)
-		_, herr := netip.ParseAddr(host)
-		if err != nil || perr != nil || n == 0 || host != "" && herr != nil {
-			f.add("listen", r.Listen, "want a port, such as :8554, or an IP address and a port")
-		}
+		f.port("listen", r.Listen, ":8554")
 	}
 	if r.Ports.First < 1024 || r.Ports.Last <= r.Ports.First {
 		f.add("ports", fmt.Sprintf("%d-%d", r.Ports.First, r.Ports.Last), "want a range of ports from 1024 on")
+	}
+}
+
+func (w *WebRTC) validate(f faults) {
+	if w.Listen != "" {
+		f.port("listen", w.Listen, ":8889")
+	}
+	f.port("media", w.Media, ":8189")
+	for i, a := range w.Addresses {
+		if ip, err := netip.ParseAddr(a); err != nil || ip.Zone() != "" || ip.IsUnspecified() {
+			f.add(fmt.Sprintf("addresses[%d]", i), a, "want an IP address")
+		}
+	}
+	if w.Viewers < 1 || w.Viewers > maxViewers {
+		f.add("viewers", strconv.Itoa(w.Viewers), fmt.Sprintf("want 1 to %d", maxViewers))
+	}
+}
+
+// maxViewers bounds browsers at once, each of which takes a megabyte.
+const maxViewers = 1024
+
+// port checks an address to listen at, which may be a port alone.
+func (f faults) port(key, got, example string) {
+	host, port, err := net.SplitHostPort(got)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	_, herr := netip.ParseAddr(host)
+	if err != nil || perr != nil || n == 0 || host != "" && herr != nil {
+		f.add(key, got, "want a port, such as "+example+", or an IP address and a port")
 	}
 }
 

@@ -1,4 +1,4 @@
-package rtsp
+package digest
 
 import (
 	"net/netip"
@@ -14,14 +14,13 @@ const (
 	maxStrikers = 4096
 )
 
-// strikes counts the wrong passwords of each address. Any goroutine.
-type strikes struct {
+// Strikes count the wrong passwords of each address, for the gates of one server.
+// The zero value is empty. Any goroutine.
+type Strikes struct {
 	mu sync.Mutex
 	// until is, by address, when all would be forgiven: each strike moves it on.
 	until map[netip.Addr]time.Time
 }
-
-func newStrikes() strikes { return strikes{until: map[netip.Addr]time.Time{}} }
 
 // origin is what counts as one address: a network of 64 bits of IPv6.
 func origin(a netip.Addr) netip.Addr {
@@ -33,17 +32,20 @@ func origin(a netip.Addr) netip.Addr {
 	return a
 }
 
-// out reports whether an address has erred too often to be listened to.
-func (k *strikes) out(a netip.Addr, now time.Time) bool {
+// Out reports whether an address has erred too often to be listened to.
+func (k *Strikes) Out(a netip.Addr, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.until[origin(a)].Sub(now) > (strikeLimit-1)*strikeEvery
 }
 
-// add notes a wrong password.
-func (k *strikes) add(a netip.Addr, now time.Time) {
+// Add notes a wrong password.
+func (k *Strikes) Add(a netip.Addr, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.until == nil {
+		k.until = map[netip.Addr]time.Time{}
+	}
 	a = origin(a)
 	if _, known := k.until[a]; !known && len(k.until) >= maxStrikers {
 		k.forget(now)
@@ -56,7 +58,7 @@ func (k *strikes) add(a netip.Addr, now time.Time) {
 }
 
 // forget makes room: those forgiven go, or else the one that soonest will be.
-func (k *strikes) forget(now time.Time) {
+func (k *Strikes) forget(now time.Time) {
 	var soonest netip.Addr
 	for a, t := range k.until {
 		if !t.After(now) {
