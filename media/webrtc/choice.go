@@ -12,7 +12,7 @@ import (
 // Why an offer cannot be answered.
 var (
 	errNothingFits = errors.New("the browser cannot show this stream")
-	errReordered   = errors.New("its pictures are not sent in the order they are shown in (B pictures), which browsers cannot show by WebRTC")
+	errReordered   = errors.New("pictures are not sent in the order they are shown in (B pictures), which browsers cannot show by WebRTC")
 )
 
 // A chosen is one track on its way to one section of an offer.

@@ -171,7 +171,7 @@ func (r *rig) configuration(i int, dir string) []byte {
 		readers = r.rtsp()
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"level %d\"\nlisten = \"%s.%d:5060\"\nstate = %q\n[rtsp]\nlisten = %q\n", codes[i], i+1, r.net, i+1, dir, readers)
+	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"level %d\"\nlisten = \"%s.%d:5060\"\nstate = %q\n[rtsp]\nlisten = %q\n[webrtc]\nlisten = \"\"\n", codes[i], i+1, r.net, i+1, dir, readers)
 	fmt.Fprintf(&b, "[discovery]\nenabled = false\nuser = \"admin\"\npassword = %q\n", password)
 	if i > 0 {
 		fmt.Fprintf(&b, "[[upper]]\nid = %q\naddress = \"%s.%d:5060\"\npassword = %q\n", codes[i-1], r.net, i, password)

@@ -17,6 +17,7 @@ func (s *site) configuration(i int) string {
 	line("region = %q", [...]string{"33", "3301", "330106"}[i])
 	line("\n[media]\nports = \"20000-20199\"")
 	line("\n[rtsp]\nlisten = \"%s:8554\"", l.listen.Addr())
+	line("\n[webrtc]\nlisten = \"%s:8889\"\nmedia = \"%s:8189\"", l.listen.Addr(), l.listen.Addr())
 	if i > province {
 		up := s.levels[i-1]
 		line("\n[[upper]]\nid = %q\nname = %q\naddress = %q\npassword = %q", up.code, up.name, up.listen.String(), l.secret)
