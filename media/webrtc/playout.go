@@ -57,7 +57,7 @@ type wish struct {
 // An order is where in time a playout is.
 type order struct {
 	begun     bool
-	live      uint64      // units before this one were there when it began: pictures rush, sound is left out
+	live      uint64      // of units before this one there is no sound: it was sent, or is older than now
 	stamp     media.Ticks // of the last picture
 	last      media.Ticks // when that is shown, by the stream
 	reversals int
@@ -182,6 +182,7 @@ func (p *playout) begin(st *media.Stream, n uint64, now time.Time) error {
 			}
 		}
 	}
+	p.order.live = max(p.order.live, n+1)
 	p.stats.Units++
 	return nil
 }
