@@ -15,6 +15,9 @@ var (
 	errReordered   = errors.New("pictures are not sent in the order they are shown in (B pictures), which browsers cannot show by WebRTC")
 )
 
+// errAAC is why there may be no sound.
+var errAAC = errors.New("sound in AAC cannot be carried by WebRTC")
+
 // A chosen is one track on its way to one section of an offer.
 type chosen struct {
 	index   int // of the track
@@ -45,16 +48,19 @@ func (o *offer) choose(tracks []media.Track) (choice, error) {
 		case err == nil:
 			c.tracks = append(c.tracks, got)
 		case t.Codec.Video():
-			return choice{}, err
+			return choice{}, fmt.Errorf("%w: %w", errNothingFits, err)
 		default:
 			c.leftOut, fault = err.Error(), err
 		}
 		pictures, sound = pictures || t.Codec.Video(), sound || !t.Codec.Video()
 	}
-	if len(c.tracks) == 0 {
-		return choice{}, errors.Join(errNothingFits, fault)
+	switch {
+	case len(c.tracks) > 0:
+		return c, nil
+	case fault != nil:
+		return choice{}, fmt.Errorf("%w: %w", errNothingFits, fault)
 	}
-	return c, nil
+	return choice{}, errNothingFits
 }
 
 // fit finds the section and the format for a track.
@@ -75,11 +81,11 @@ func (o *offer) fit(t media.Track) (chosen, error) {
 	}
 	switch {
 	case !wanted:
-		return chosen{}, fmt.Errorf("%w: it did not ask for %s", errNothingFits, kind)
+		return chosen{}, fmt.Errorf("it did not ask for %s", kind)
 	case t.Codec == media.AAC:
-		return chosen{}, fmt.Errorf("%w: sound in AAC cannot be carried by WebRTC", errNothingFits)
+		return chosen{}, errAAC
 	}
-	return chosen{}, fmt.Errorf("%w: it does not take %s", errNothingFits, t.Codec)
+	return chosen{}, fmt.Errorf("it does not take %s", t.Codec)
 }
 
 // takes returns the format of a section that suits a track best.

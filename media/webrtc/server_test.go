@@ -207,6 +207,12 @@ type browser struct {
 // newBrowser makes a peer that knows the codings of an engine; nil: what browsers do.
 func newBrowser(t *testing.T, engine *webrtc.MediaEngine) *browser {
 	t.Helper()
+	return newBrowserBy(t, engine, false)
+}
+
+// newBrowserBy makes a peer that goes by UDP or by TCP.
+func newBrowserBy(t *testing.T, engine *webrtc.MediaEngine, tcp bool) *browser {
+	t.Helper()
 	b := &browser{t: t, caller: newCaller(t, "wang", "right"), packets: map[webrtc.RTPCodecType][]*rtp.Packet{},
 		ssrc: map[webrtc.RTPCodecType]uint32{}, missed: map[uint16]bool{}}
 	if engine == nil {
@@ -222,7 +228,11 @@ func newBrowser(t *testing.T, engine *webrtc.MediaEngine) *browser {
 	_ = b.udp.SetReadBuffer(1 << 20) // as much as may be
 	var e webrtc.SettingEngine
 	b.mux = webrtc.NewICEUDPMux(nil, hearing{b.udp, b.deaf})
-	e.SetICEUDPMux(b.mux)
+	if tcp {
+		e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
+	} else {
+		e.SetICEUDPMux(b.mux)
+	}
 	e.SetIncludeLoopbackCandidate(true)
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	var registry interceptor.Registry
@@ -246,9 +256,13 @@ func newBrowser(t *testing.T, engine *webrtc.MediaEngine) *browser {
 				return
 			}
 			b.mu.Lock()
+			first := len(b.packets[tr.Kind()]) == 0
 			b.packets[tr.Kind()] = append(b.packets[tr.Kind()], p)
 			b.ssrc[tr.Kind()] = uint32(tr.SSRC())
 			b.mu.Unlock()
+			if first && tr.Kind() == webrtc.RTPCodecTypeVideo && !begins(p) {
+				b.loses()
+			}
 		}
 	})
 	return b
@@ -324,14 +338,27 @@ func (b *browser) watch(base, path string) {
 	if !b.begin(base, path) {
 		b.t.Fatalf("%s: %s", b.answer.Status, b.answer.text)
 	}
+	b.connect()
+}
+
+// connect takes the answer that it has, and waits until it is connected.
+func (b *browser) connect() {
+	b.t.Helper()
 	if err := b.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: b.answer.text}); err != nil {
 		b.t.Fatalf("%v in\n%s", err, b.answer.text)
 	}
 	until(b.t, "not connected", func() bool { return b.pc.ConnectionState() == webrtc.PeerConnectionStateConnected })
 }
 
-// got returns the packets of a kind that came so far, in order: those of pictures up
-// to the first that is still missing. None may have come twice.
+// begins reports whether a packet holds the first parameter set of a key picture. What
+// comes before the browser has its keys is lost to it, and it asks for another.
+func begins(p *rtp.Packet) bool {
+	return len(p.Payload) > 1 && (p.Payload[0]&0x1F == 7 || p.Payload[0]>>1 == 32)
+}
+
+// got returns the packets of a kind that came so far, in order: those of pictures from
+// the first key picture up to the first packet that is still missing. None may have
+// come twice.
 func (b *browser) got(kind webrtc.RTPCodecType) []*rtp.Packet {
 	b.t.Helper()
 	b.mu.Lock()
@@ -343,8 +370,14 @@ func (b *browser) got(kind webrtc.RTPCodecType) []*rtp.Packet {
 		case step == 0:
 			b.t.Fatalf("packet %d came twice", all[i].SequenceNumber)
 		case step != 1 && kind == webrtc.RTPCodecTypeVideo:
-			return all[:i]
+			all = all[:i]
 		}
+		if i+1 >= len(all) {
+			break
+		}
+	}
+	if kind == webrtc.RTPCodecTypeVideo {
+		all = all[max(slices.IndexFunc(all, begins), 0):]
 	}
 	return all
 }
