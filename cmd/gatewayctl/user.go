@@ -30,8 +30,8 @@ remove NAME      removes the user
 ROLE is viewer, operator or admin. All of them may watch, which is all that users
 can do so far; it is kept for when cameras can be moved and settings be changed
 from afar. There is no user before one is added, and nobody watches by RTSP
-without being one. A password has 8 to 128 bytes. Where standard input is not a terminal
-the password is its first line.
+or with a browser without being one. A password has 8 to 128 bytes. Where
+standard input is not a terminal the password is its first line.
 `,
 		example: "gatewayctl user add wang viewer\nprintf '%s\\n' \"$PASSWORD\" | gatewayctl user password wang\n",
 		run: func(ctx context.Context, c *call) error {

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pion/webrtc/v4"
 
 	"districtgateway/media"
 	"districtgateway/media/digest"
+	"districtgateway/media/mediatest/cost"
 )
 
 // goodOffer is what a browser offers, shortened.
@@ -206,20 +206,6 @@ func TestFormatSuitsTheStream(t *testing.T) {
 	}
 }
 
-// quick fails unless f can be done within 10 ms: of several times at least once, for
-// others want the processor, too.
-func quick(t *testing.T, f func()) {
-	t.Helper()
-	const limit = 10 * time.Millisecond
-	for range 20 {
-		began := time.Now()
-		if f(); time.Since(began) < limit {
-			return
-		}
-	}
-	t.Fatalf("takes more than %s", limit)
-}
-
 // FuzzOffer reads anything as an offer. What is told to the library of it must be a
 // session description of our own, whatever it was.
 func FuzzOffer(f *testing.F) {
@@ -234,13 +220,14 @@ func FuzzOffer(f *testing.F) {
 		if len(text) > maxOffer {
 			return
 		}
-		quick(t, func() { _, _ = parseOffer(text) })
-		o, err := parseOffer(text)
-		if err != nil {
-			return
-		}
-		quick(t, func() { _, _ = o.choose(tracks) })
-		c, err := o.choose(tracks)
+		var o *offer
+		var c choice
+		var err error
+		cost.Bound(t, func() {
+			if o, err = parseOffer(text); err == nil {
+				c, err = o.choose(tracks)
+			}
+		})
 		if err != nil {
 			return
 		}

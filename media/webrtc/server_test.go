@@ -353,7 +353,7 @@ func (b *browser) connect() {
 // begins reports whether a packet holds the first parameter set of a key picture. What
 // comes before the browser has its keys is lost to it, and it asks for another.
 func begins(p *rtp.Packet) bool {
-	return len(p.Payload) > 1 && (p.Payload[0]&0x1F == 7 || p.Payload[0]>>1 == 32)
+	return len(p.Payload) > 1 && (p.Payload[0]&0x1F == 7 || p.Payload[0] == 0x40)
 }
 
 // got returns the packets of a kind that came so far, in order: those of pictures from
@@ -377,7 +377,11 @@ func (b *browser) got(kind webrtc.RTPCodecType) []*rtp.Packet {
 		}
 	}
 	if kind == webrtc.RTPCodecTypeVideo {
-		all = all[max(slices.IndexFunc(all, begins), 0):]
+		first := slices.IndexFunc(all, begins)
+		if first < 0 {
+			return nil
+		}
+		all = all[first:]
 	}
 	return all
 }

@@ -27,7 +27,7 @@ const viewer = "bench"
 
 func (o ours) Prepare(j peer.Job) ([]string, error) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"bench\"\nlisten = \"%s:5060\"\nstate = %q\nlog_level = \"warn\"\n[rtsp]\nlisten = %q\n[discovery]\nenabled = false\n[record]\nenabled = %v\n",
+	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"bench\"\nlisten = \"%s:5060\"\nstate = %q\nlog_level = \"warn\"\n[rtsp]\nlisten = %q\n[webrtc]\nlisten = \"\"\n[discovery]\nenabled = false\n[record]\nenabled = %v\n",
 		district, j.Host, j.Dir, j.RTSP(), j.Record)
 	if j.Record {
 		fmt.Fprintf(&b, "[[volume]]\npath = %q\ncreate = true\nfree = \"100MB\"\n", j.Recordings())

@@ -118,7 +118,7 @@ func (u *uplink) build(ctx context.Context) error {
 // launch starts the i-th taker.
 func (u *uplink) launch(t *taker, i int) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"taker\"\nlisten = \"%s:5060\"\nstate = %q\nlog_level = \"warn\"\n[rtsp]\nlisten = \"\"\n[discovery]\nenabled = false\n[record]\nenabled = false\n[media]\nlinger = \"1s\"\n",
+	fmt.Fprintf(&b, "[server]\nid = %q\nname = \"taker\"\nlisten = \"%s:5060\"\nstate = %q\nlog_level = \"warn\"\n[rtsp]\nlisten = \"\"\n[webrtc]\nlisten = \"\"\n[discovery]\nenabled = false\n[record]\nenabled = false\n[media]\nlinger = \"1s\"\n",
 		upperCode(i), t.host, t.dir)
 	if t.media != "" {
 		fmt.Fprintf(&b, "[[lower]]\nid = %q\npassword = %q\nmedia = %q\n", district, password, t.media)
