@@ -36,7 +36,7 @@ func (t task) can(e entrant) bool {
 // Times of a cell. A server is warm when more than a group of pictures has gone
 // through it; a window is two groups.
 const (
-	warming = 2500 * time.Millisecond
+	warming   = 2500 * time.Millisecond
 	measuring = 4 * time.Second
 )
 
