@@ -45,6 +45,7 @@ type openUnit struct {
 type packetLog struct {
 	entries []Packet // a power of two of them
 	next    uint64   // number of the next packet
+	first   uint64   // packets before it were forgotten when the log grew
 }
 
 // add appends p.
@@ -58,13 +59,34 @@ func (l *packetLog) at(n uint64) *Packet { return &l.entries[n&uint64(len(l.entr
 
 // holds reports whether packet n and all after it are still there.
 func (l *packetLog) holds(n uint64) bool {
-	return n < l.next && l.next-n <= uint64(len(l.entries))
+	return n >= l.first && n < l.next && l.next-n <= uint64(len(l.entries))
+}
+
+// grow makes the log remember n packets, a power of two, if that is more.
+func (l *packetLog) grow(n int) {
+	if len(l.entries) > 0 && n > len(l.entries) {
+		l.entries, l.first = regrown(l.entries, n, l.next, l.first)
+	}
+}
+
+// regrown returns a log of size n that has what old remembers of the numbers
+// before next, and the first of them.
+func regrown[T any](old []T, n int, next, first uint64) ([]T, uint64) {
+	entries, was := make([]T, n), uint64(len(old))
+	if next > was {
+		first = max(first, next-was)
+	}
+	for i := first; i < next; i++ {
+		entries[i&uint64(n-1)] = old[i&(was-1)]
+	}
+	return entries, first
 }
 
 // A unitLog remembers the most recent units of a stream, by number.
 type unitLog struct {
 	entries []Unit // a power of two of them
 	next    uint64 // number of the next unit
+	first   uint64 // units before it were forgotten when the log grew
 	oldest  uint64 // a unit before which none is held
 	key     uint64 // number after that of the newest key unit; 0: none yet
 	clean   uint64 // the same, of key units that are not damaged
@@ -86,10 +108,18 @@ func (l *unitLog) add(u Unit) uint64 {
 
 // at returns unit n, or nil if it is not remembered.
 func (l *unitLog) at(n uint64) *Unit {
-	if n >= l.next || l.next-n > uint64(len(l.entries)) {
+	if n < l.first || n >= l.next || l.next-n > uint64(len(l.entries)) {
 		return nil
 	}
 	return &l.entries[n&uint64(len(l.entries)-1)]
+}
+
+// grow makes the log remember n units, a power of two, if that is more.
+func (l *unitLog) grow(n int) {
+	if n > len(l.entries) {
+		l.entries, l.first = regrown(l.entries, n, l.next, l.first)
+		l.oldest = max(l.oldest, l.first)
+	}
 }
 
 // A markerTrust learns whether the marker bit of a flow ends a picture. Some

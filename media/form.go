@@ -142,6 +142,9 @@ func (s *Stream) judge(f *flow, u *Unit) {
 func (s *Stream) publishUnit(f *flow, u Unit, arrived Ticks) {
 	n := s.units.add(u)
 	s.clock.unit(u.PTS, arrived)
+	if s.cfg.RingMax > 0 && (!f.audio() || !s.Pictures()) {
+		s.fit.gauge.take(u, s.ring.head)
+	}
 	if f.programs {
 		s.study(n)
 	}

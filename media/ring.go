@@ -32,6 +32,7 @@ type Ring struct {
 	size     uint64
 	mirrored bool
 	head     uint64        // bytes committed; owner only
+	floor    uint64        // position before which it never held anything: see follow
 	edge     atomic.Uint64 // bytes that may have been written; ≥ head
 	users    atomic.Int64  // the owner and whoever retained the memory
 	release  func() error  // nil: the garbage collector's business
@@ -108,7 +109,24 @@ func (r *Ring) copyToMirror(g Range) {
 func (r *Ring) Holds(g Range) bool { return r.holdsFrom(g.Off) && g.End() <= r.head }
 
 // holdsFrom reports whether everything committed from position at on is intact.
-func (r *Ring) holdsFrom(at uint64) bool { return at+r.size >= r.edge.Load() }
+func (r *Ring) holdsFrom(at uint64) bool { return at >= r.floor && at+r.size >= r.edge.Load() }
+
+// follow makes r, which is new and no smaller than old, go on where old stands:
+// what old holds lies at the same positions in r, so that every range and cursor
+// stays what it is. Old is not written any more. Owner only.
+func (r *Ring) follow(old *Ring) {
+	r.head = old.head
+	r.edge.Store(old.head)
+	r.floor = old.floor
+	if edge := old.edge.Load(); edge > old.size {
+		r.floor = max(r.floor, edge-old.size)
+	}
+	g := Range{Off: r.floor, Len: uint32(r.head - r.floor)}
+	copy(r.Bytes(g), old.Bytes(g))
+	if !r.mirrored {
+		r.copyToMirror(g)
+	}
+}
 
 // Bytes returns the memory of g, which Holds must have reported intact. The
 // slice must not be written, nor kept beyond the next Reserve.

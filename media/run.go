@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/bits"
 	"math/rand/v2"
 	"time"
 )
@@ -13,6 +12,7 @@ import (
 // Defaults of [StreamConfig], and the owner's own times.
 const (
 	defaultRingBytes  = 4 << 20
+	firstRingBytes    = 1 << 20 // of a ring that grows
 	minRingBytes      = 64 << 10
 	maxRingBytes      = 1 << 30
 	defaultMaxBackoff = 30 * time.Second
@@ -38,6 +38,7 @@ type Stream struct {
 	count  StreamStats
 	seats  []seat
 	pace   pace
+	fit    fit
 	shared shared
 
 	scratch []byte // see joined
@@ -59,10 +60,17 @@ type pace struct {
 // NewStream makes a stream of what open yields. It starts nothing and allocates
 // no ring.
 func NewStream(cfg StreamConfig, open Opener) *Stream {
-	if cfg.RingBytes <= 0 {
+	if cfg.Patient {
+		cfg.RingMax = 0 // it waits instead; what it needs is room for the largest picture
+	}
+	switch {
+	case cfg.RingBytes > 0:
+	case cfg.RingMax > 0:
+		cfg.RingBytes = firstRingBytes
+	default:
 		cfg.RingBytes = defaultRingBytes
 	}
-	cfg.RingBytes = 1 << bits.Len(uint(min(max(cfg.RingBytes, minRingBytes), maxRingBytes)-1))
+	cfg.RingBytes = ringSize(cfg.RingBytes)
 	if cfg.Reorder <= 0 {
 		cfg.Reorder = defaultReorder
 	}
@@ -84,38 +92,19 @@ func NewStream(cfg StreamConfig, open Opener) *Stream {
 	return s
 }
 
-// Ring returns the ring to receive into. Owner only.
-func (s *Stream) Ring() *Ring {
-	if s.ring == nil {
-		s.ring = s.newRing()
-		s.units.entries = make([]Unit, max(256, s.ring.Size()/1024))
-	}
-	return s.ring
-}
-
-// newRing gets the ring's memory. Where it cannot be mapped, the heap will do.
-func (s *Stream) newRing() *Ring {
-	if s.cfg.Memory != nil {
-		mem, mirrored, release, err := s.cfg.Memory(s.cfg.RingBytes)
-		if err == nil {
-			r := NewRing(mem, mirrored)
-			r.release = release
-			return r
-		}
-		s.cfg.Log.Warn("ring memory not mapped", "stream", s.cfg.Name, "err", err)
-	}
-	return NewRing(make([]byte, 2*s.cfg.RingBytes), false)
-}
-
 // Run owns the stream until ctx ends: it opens the source, receives, lets the
 // sinks send, and opens the source again, after a back-off, when it breaks. With
 // StreamConfig.Once it ends with the source, and returns why that broke unless it
-// just finished. Every sink has been closed when Run returns. It may be called
+// just finished. A stream for which there is no memory ends at once, with
+// [ErrMemory]. Every sink has been closed when Run returns. It may be called
 // once.
 func (s *Stream) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, s.Wake)
 	defer stop()
-	err := s.cycle(ctx)
+	err := s.allocate()
+	if err == nil {
+		err = s.cycle(ctx)
+	}
 	s.finish(err)
 	if errors.Is(err, ErrEnded) || errors.Is(err, ErrStopped) {
 		return nil
@@ -252,6 +241,7 @@ func (s *Stream) receive(src Source, deadline time.Time) (err error) {
 // complete or somebody woke the owner, at most every 5 ms for sound, otherwise
 // those sinks that asked for it. It returns when to look again.
 func (s *Stream) turn(now time.Time) (again time.Time) {
+	s.fitRing(now)
 	again = s.expire(now)
 	due := s.pace.flushed.Add(flushEvery)
 	switch {
@@ -340,10 +330,5 @@ func (s *Stream) finish(cause error) {
 	}
 	s.publishStats(time.Now())
 	close(s.shared.done)
-	if s.ring == nil {
-		return
-	}
-	if err := s.ring.Release(); err != nil {
-		s.cfg.Log.Warn("ring not released", "stream", s.cfg.Name, "err", err)
-	}
+	s.freeRings()
 }

@@ -46,9 +46,12 @@ func (s *Stream) serve(now time.Time) {
 // besides. Owner only.
 func (s *Stream) Flush(now time.Time) (again time.Time) {
 	s.clock.arrived(now)
+	s.fitRing(now)
+	past := s.fit.past(s.ring)
 	again = s.expire(now)
 	s.serve(now)
 	again = earlier(again, s.flushSinks(now, true))
+	s.retire(past)
 	s.publishStats(now)
 	return again
 }
@@ -128,6 +131,7 @@ func (s *Stream) publishStats(now time.Time) {
 	defer s.shared.mu.Unlock()
 	sinks := s.shared.stats.Sinks
 	if counted {
+		s.shared.state.Ring = s.ringState()
 		sinks, s.pace.sinks = s.pace.sinks, sinks
 	}
 	s.shared.stats = s.count

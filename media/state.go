@@ -18,6 +18,15 @@ type StreamState struct {
 	Tracks    []Track   // read only
 	Carriage  Carriage
 	Ordered   bool // it comes by a transport that keeps packets in order (TCP)
+	Ring      RingState
+}
+
+// A RingState tells how much of a stream is held.
+type RingState struct {
+	Size    int           // bytes; 0: no ring yet
+	Span    time.Duration // of what it holds
+	Grown   int           // times it was replaced by a larger one
+	Refused int           // times it should have been, but there was no memory
 }
 
 // StreamStats are a stream's counters since it began.

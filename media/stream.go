@@ -63,7 +63,10 @@ type Sink interface {
 type StreamConfig struct {
 	Name       string        // for logs: channel and profile
 	Memory     MemoryFunc    // where the ring's memory comes from; nil: the Go heap
-	RingBytes  int           // size of the ring, rounded up to a power of two; 0: 4 MiB
+	RingBytes  int           // size of the ring, rounded up to a power of two; 0: 4 MiB, of one that grows 1 MiB
+	RingMax    int           // the ring grows up to so many bytes, as bitrate and groups of pictures need; 0: never. Not if patient
+	Budget     *Budget       // what the ring's memory is taken from; nil: as much as there is
+	Purpose    Purpose       // what that memory is for
 	Reorder    int           // packets an RTP flow may be out of order by; 0: 64
 	MaxBackoff time.Duration // longest pause before a broken source is opened again; 0: 30 s
 	Once       bool          // do not reopen: the stream ends with its source (playback, streams from other domains)

@@ -157,13 +157,17 @@ func (s *Stream) setFlow(i int, changed bool) {
 
 // indexSize returns how many packets of a flow are remembered: as many as fit
 // the ring if they are of 512 bytes, a quarter of that for sound, which shares the
-// ring with pictures.
+// ring with pictures. A ring that grows by the bitrate has room for the least that
+// a slow stream with sound needs of numbers.
 func (s *Stream) indexSize(c Codec) int {
-	n := s.Ring().Size() / 512
-	if c != CodecUnknown && !c.Video() {
-		n /= 4
+	n, least := s.Ring().Size()/512, 256
+	if s.cfg.RingMax > 0 {
+		least = leastIndex
 	}
-	return max(n, 256)
+	if c != CodecUnknown && !c.Video() {
+		n, least = n/4, max(least/2, 256)
+	}
+	return max(n, least)
 }
 
 // reorder returns how many packets a flow may be out of order by.

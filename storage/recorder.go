@@ -170,8 +170,10 @@ func (r *Recorder) Flush(s *media.Stream, now time.Time) (time.Time, error) {
 	return r.idle(now), nil
 }
 
+// bind makes ring the one that jobs are copied from. A ring that follows another
+// holds at the same positions what that one held: jobs that wait are good.
 func (r *Recorder) bind(ring *media.Ring) {
-	if r.ring.ring == nil && ring != nil {
+	if r.ring.ring != ring {
 		r.ring.mu.Lock()
 		r.ring.ring = ring
 		r.ring.mu.Unlock()
