@@ -143,11 +143,18 @@ func videoTrack(c media.Codec) media.Track {
 // feed attaches a recorder for cfg to a new stream; its clock begins at start.
 func (r *rig) feed(cfg RecorderConfig, start time.Time, tracks ...media.Track) *feeder {
 	r.t.Helper()
+	return r.feedOn(media.StreamConfig{}, cfg, start, tracks...)
+}
+
+// feedOn is feed with a stream of its own kind.
+func (r *rig) feedOn(stream media.StreamConfig, cfg RecorderConfig, start time.Time, tracks ...media.Track) *feeder {
+	r.t.Helper()
 	rec, err := NewRecorder(r.vol, cfg)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	s := media.NewStream(media.StreamConfig{Name: cfg.Channel}, nil)
+	stream.Name = cfg.Channel
+	s := media.NewStream(stream, nil)
 	f := &feeder{r: r, stream: s, rec: rec, tracks: tracks, now: start, dts: 1000, step: 3600}
 	s.Adopt(media.Opened{Carriage: media.CarriageFrames, Tracks: tracks}, start)
 	if err := s.Attach(rec); err != nil {
