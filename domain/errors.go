@@ -14,6 +14,7 @@ var (
 	ErrOffline     = errors.New("channel is offline")
 	ErrPeerOffline = errors.New("domain is offline")
 	ErrBusy        = errors.New("busy")
+	ErrNoMemory    = errors.New("no memory for another stream")
 	ErrTimeout     = errors.New("no answer in time")
 	ErrMedia       = errors.New("media cannot be agreed")
 	ErrControl     = errors.New("playback cannot be controlled so")

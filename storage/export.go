@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"districtgateway/media"
@@ -14,6 +15,7 @@ var ErrChanged = errors.New("the encoder changed its coding")
 type ExportConfig struct {
 	Length    time.Duration // ends after so much of the stream; 0: goes on until the stream ends
 	FromStart bool          // begins with the oldest key picture the stream holds, and leaves out nothing (recordings)
+	Budget    *media.Budget // what its queue is taken from; nil: as much as there is
 }
 
 // errComplete ends an export that has the length asked for.
@@ -42,14 +44,20 @@ type Export struct {
 	out exportQueue
 }
 
-// NewExport makes an export.
-func NewExport(cfg ExportConfig) *Export {
+// NewExport makes an export, which is to be closed. The error wraps
+// [media.ErrMemory].
+func NewExport(cfg ExportConfig) (*Export, error) {
 	e := &Export{cfg: cfg, step: media.TicksPerSecond / 25}
 	e.out.ready.L = &e.out.mu
+	e.out.budget = cfg.Budget
+	if err := e.out.charge(1); err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
 	if cfg.FromStart {
+		e.out.whole = true
 		e.cursor.FromOldest()
 	}
-	return e
+	return e, nil
 }
 
 // settleTicks is how much of a program stream is looked at before the file
@@ -99,7 +107,7 @@ func (e *Export) waits(s *media.Stream) bool {
 	if s.Patient() {
 		enough = enoughBytes
 	}
-	return e.cfg.FromStart && e.out.holds(enough)
+	return e.cfg.FromStart && e.out.full(enough)
 }
 
 // lapped reports whether a recording lost something of what was to be saved.

@@ -44,9 +44,18 @@ var (
 	aac  = media.Track{Codec: media.AAC, ClockRate: 16000, Channels: 1, Parameters: [][]byte{{0x14, 0x08}}}
 )
 
+func newExport(t *testing.T, cfg ExportConfig) *Export {
+	t.Helper()
+	e, err := NewExport(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 func export(t *testing.T, cfg ExportConfig, tracks ...media.Track) *exportRig {
 	t.Helper()
-	x := &exportRig{t: t, e: NewExport(cfg), now: time.Unix(1000, 0), dts: 900000, size: 600}
+	x := &exportRig{t: t, e: newExport(t, cfg), now: time.Unix(1000, 0), dts: 900000, size: 600}
 	x.closed = &closing{Export: x.e}
 	x.s = media.NewStream(media.StreamConfig{}, nil)
 	x.s.Adopt(media.Opened{Carriage: media.CarriageFrames, Tracks: tracks}, x.now)
@@ -283,7 +292,7 @@ func TestSaveOfARecordingWaitsForItsReader(t *testing.T) {
 		s := media.NewStream(media.StreamConfig{Once: true, Patient: true}, func(context.Context) (media.Opened, error) {
 			return media.Opened{Source: src, Carriage: media.CarriageFrames, Tracks: []media.Track{videoTrack(media.H264)}}, nil
 		})
-		x := &exportRig{t: t, e: NewExport(ExportConfig{FromStart: true})}
+		x := &exportRig{t: t, e: newExport(t, ExportConfig{FromStart: true})}
 		if err := s.Attach(x.e); err != nil {
 			t.Fatal(err)
 		}
@@ -444,5 +453,47 @@ func TestExportAllocatesLittle(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(200, step); n > 2 {
 		t.Errorf("%v allocations a picture", n)
+	}
+}
+
+// TestExportTakesItsQueueFromTheBudget: where there is no memory to begin with it is
+// refused; where there is no more, a live stream loses pictures up to a key picture
+// and a recording waits for its reader.
+func TestExportTakesItsQueueFromTheBudget(t *testing.T) {
+	budget := media.NewBudget(4 << 20) // of which viewers may have 3 MiB
+	if err := budget.Take(2<<20, media.ForViewing); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewExport(ExportConfig{Budget: budget}); !errors.Is(err, media.ErrMemory) {
+		t.Errorf("without memory: %v", err)
+	}
+	budget.Give(2<<20, media.ForViewing)
+	x := export(t, ExportConfig{Budget: budget}, videoTrack(media.H264))
+	x.size = 100_000
+	for i := range 30 {
+		x.picture(0, i%10 == 0)
+	}
+	if st := budget.State(); st.Used != 2<<20 || st.Refused < 2 {
+		t.Errorf("%+v, want the queue held down", st)
+	}
+	if n := len(x.e.out.bytes); n > 1<<20 {
+		t.Errorf("%d bytes wait", n)
+	}
+	if n := len(x.file().samples[1]); n < 5 || n > 10 {
+		t.Errorf("%d pictures were kept", n)
+	}
+	if st := budget.State(); st.Used != 0 {
+		t.Errorf("%+v after the end", st)
+	}
+	x = export(t, ExportConfig{Budget: budget, FromStart: true}, videoTrack(media.H264))
+	x.size = 100_000
+	for i := range 30 {
+		x.picture(0, i%10 == 0)
+	}
+	x.e.out.mu.Lock()
+	waiting := len(x.e.out.bytes)
+	x.e.out.mu.Unlock()
+	if waiting > 5<<18 || x.closed.done {
+		t.Errorf("%d bytes wait, closed by %v", waiting, x.closed.cause)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"districtgateway/media"
 )
 
 // exportBytes bounds what an export holds for its reader. An export of a recording
@@ -14,6 +16,7 @@ const (
 	exportBytes = 32 << 20
 	muchBytes   = 24 << 20
 	enoughBytes = 4 << 20
+	chargeStep  = 1 << 20 // memory is taken from the budget in such steps
 )
 
 // An exportQueue is the bytes of a file on their way from the stream's owner to
@@ -24,6 +27,27 @@ type exportQueue struct {
 	bytes []byte // finished boxes
 	cause error
 	done  bool
+
+	budget  *media.Budget
+	charged int  // bytes taken of it
+	tight   bool // it had no more
+	whole   bool // nothing may be left out: who fills the queue waits while it is full
+}
+
+// charge takes the memory for n bytes that wait, and for as many that are being
+// written out. The caller holds mu, or nobody else knows q.
+func (q *exportQueue) charge(n int) error {
+	need := 2*((n+chargeStep-1)/chargeStep*chargeStep) - q.charged
+	if need <= 0 {
+		return nil
+	}
+	if err := q.budget.Take(need, media.ForViewing); err != nil {
+		q.tight = true
+		return err
+	}
+	q.charged += need
+	q.tight = false
+	return nil
 }
 
 // head appends the file's first boxes.
@@ -33,11 +57,12 @@ func (q *exportQueue) head(b []byte) {
 	q.bytes = append(q.bytes, b...)
 }
 
-// holds reports whether there are n bytes or more for the reader.
-func (q *exportQueue) holds(n int) bool {
+// full reports whether there are n bytes or more for the reader, or as many as there
+// is memory for.
+func (q *exportQueue) full(n int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.bytes) >= n
+	return len(q.bytes) >= n || q.tight && len(q.bytes) >= q.charged/4
 }
 
 // fragment appends what write appends, some size bytes. It reports false if there
@@ -46,7 +71,7 @@ func (q *exportQueue) fragment(size int, write func([]byte) ([]byte, error)) boo
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	before := len(q.bytes)
-	if before+size > exportBytes {
+	if before+size > exportBytes || q.charge(before+size) != nil && !q.whole {
 		return false
 	}
 	b, err := write(q.bytes)
@@ -63,6 +88,9 @@ func (q *exportQueue) fragment(size int, write func([]byte) ([]byte, error)) boo
 func (q *exportQueue) close(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !q.done {
+		q.budget.Give(q.charged, media.ForViewing)
+	}
 	q.done, q.cause = true, cause
 	q.ready.Broadcast()
 }

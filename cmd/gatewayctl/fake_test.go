@@ -40,6 +40,7 @@ var answers = map[string]any{
 		Uppers:   []api.Peer{{Code: level2, Role: "upper", Name: "杭州市", State: "refused", Since: noon.Add(-time.Minute), Reason: "403 Forbidden"}},
 		Channels: api.Count{Total: 2, Online: 1}, Encoders: encoders, Sessions: 3,
 		Volumes: []api.Volume{{Path: "/mnt/san1", ID: "0276", State: "recording", Used: 1_234_567_890, Free: 50_000_000_000, Oldest: noon.Add(-48 * time.Hour), Segments: 12}},
+		Streams: api.Budget{Used: 61 << 20, Limit: 64 << 20, Refused: 2},
 		Process: api.Process{PID: 42, Memory: 9_876_543, Mallocs: 31711, Packets: 708, Goroutines: 32},
 	},
 	"GET " + api.PathPeers: []api.Peer{
@@ -67,7 +68,7 @@ var answers = map[string]any{
 	},
 	"GET " + api.PathEncoders: encoders,
 	"GET " + api.PathStreams: []api.Stream{
-		{Channel: channel1, Profile: "main", Connected: true, Transport: "udp", Users: 2, Packets: 708, Bytes: 803_000, Units: 300, Tracks: []string{"H.264 640x360", "G.711A 8000 Hz"}},
+		{Channel: channel1, Profile: "main", Connected: true, Transport: "udp", Users: 2, Packets: 708, Bytes: 803_000, Units: 300, Ring: 4 << 20, Held: 7.84, Tracks: []string{"H.264 640x360", "G.711A 8000 Hz"}},
 		{Channel: channel2, Profile: "live", Lost: 3, Damaged: 1, Problem: "connection refused"},
 	},
 	"GET " + api.PathSessions: []api.Session{{Channel: channel1, Kind: "live", Peer: level2, Role: "upper", State: "sending", Since: noon.Add(-75 * time.Second),

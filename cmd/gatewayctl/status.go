@@ -48,6 +48,11 @@ func (c *call) writeStatus(w io.Writer, s api.Status) error {
 		t.Add("volume", c.volume(v))
 	}
 	t.Add("sessions", fmt.Sprint(s.Sessions))
+	memory := fmt.Sprintf("%s of %s for streams", size(s.Streams.Used), size(s.Streams.Limit))
+	if s.Streams.Refused > 0 {
+		memory += fmt.Sprintf(", did not suffice %d times", s.Streams.Refused)
+	}
+	t.Add("memory", memory)
 	p := s.Process
 	t.Add("process", fmt.Sprintf("pid %d, memory %s, %d goroutines, %d media packets, %d objects allocated",
 		p.PID, size(p.Memory), p.Goroutines, p.Packets, p.Mallocs))

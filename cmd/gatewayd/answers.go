@@ -28,6 +28,8 @@ func (c *control) status(r *http.Request) (api.Status, error) {
 		Uppers: []api.Peer{}, Lowers: []api.Peer{},
 		Encoders: c.cameras.list(), Volumes: c.volumes.list(), Process: c.process(),
 	}
+	b := c.memory.budget.State()
+	s.Streams = api.Budget{Used: b.Used, Limit: b.Limit, Refused: b.Refused}
 	err := c.view(r.Context(), func(p *domain.Processor) {
 		for _, l := range p.Links() {
 			if l.Role == domain.Upper {
@@ -138,7 +140,7 @@ func (c *control) streams(*http.Request) ([]api.Stream, error) {
 func streamOf(st media.StreamState, n media.StreamStats) api.Stream {
 	s := api.Stream{
 		Connected: st.Connected, Packets: n.Packets, Bytes: n.Bytes, Lost: n.Lost, Damaged: n.Damaged, Units: n.Units,
-		Users: len(n.Sinks), Tracks: trackNames(st.Tracks),
+		Users: len(n.Sinks), Tracks: trackNames(st.Tracks), Ring: int64(st.Ring.Size), Held: st.Ring.Span.Seconds(),
 	}
 	if st.Connected {
 		s.Transport = transportOf(st)

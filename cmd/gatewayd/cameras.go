@@ -30,7 +30,7 @@ type cameras struct {
 	file   config.File
 	self   domain.Code
 	hub    *media.Hub
-	memory media.MemoryFunc
+	memory *memory
 	store  *boltstore.Store
 	record func(*camera) (recording, error) // nil: nothing is recorded here
 	post   func(domain.Event) bool
@@ -189,6 +189,9 @@ func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 	for err == nil && ctx.Err() == nil {
 		err = cs.recordOn(ctx, &c, s)
 	}
+	if errors.Is(err, media.ErrMemory) { // the stream was refused before the encoder was asked
+		cs.update(code, func(sv *service) { sv.problem = err })
+	}
 	return err
 }
 
@@ -285,9 +288,13 @@ func (cs *cameras) live(code domain.Code, profile uint8) (*media.Stream, func(),
 		return nil, nil, fmt.Errorf("stream number %d: %w", profile, domain.ErrMedia)
 	}
 	key := media.Key{Channel: string(code), Profile: profileNames[profile]}
-	s, release := cs.hub.Acquire(key, media.StreamConfig{
-		Name: key.Channel + "/" + key.Profile, Memory: cs.memory, RingBytes: int(cs.file.Media.Ring), Log: cs.log,
-	}, func(ctx context.Context) (media.Opened, error) {
+	purpose := media.ForViewing
+	if profile == 0 && cs.record != nil && cs.records(cs.camera(code)) {
+		purpose = media.ForRecording
+	}
+	cfg := cs.memory.stream(key.Channel+"/"+key.Profile, purpose, true)
+	cfg.Log = cs.log
+	s, release := cs.hub.Acquire(key, cfg, func(ctx context.Context) (media.Opened, error) {
 		o, err := cs.open(ctx, code, profile)
 		cs.update(code, func(s *service) { s.problem = err })
 		return o, err

@@ -34,6 +34,7 @@ type control struct {
 	cameras  *cameras
 	volumes  *volumes
 	hub      *media.Hub
+	memory   *memory
 	log      *slog.Logger
 }
 
@@ -134,6 +135,7 @@ func errorOf(err error) *api.Error {
 		{account.ErrUnknown, http.StatusNotFound}, {account.ErrTaken, http.StatusConflict}, {account.ErrLastAdmin, http.StatusConflict},
 		{account.ErrFull, http.StatusConflict}, {account.ErrInvalid, http.StatusBadRequest},
 		{domain.ErrDenied, http.StatusForbidden}, {domain.ErrBusy, http.StatusServiceUnavailable},
+		{domain.ErrNoMemory, http.StatusServiceUnavailable}, {media.ErrMemory, http.StatusServiceUnavailable},
 		{domain.ErrOffline, http.StatusConflict}, {domain.ErrPeerOffline, http.StatusConflict}, {errCodeUsed, http.StatusConflict}, {errProfiled, http.StatusConflict},
 		{domain.ErrTimeout, http.StatusGatewayTimeout}, {context.DeadlineExceeded, http.StatusGatewayTimeout},
 		{storage.ErrVolumeStalled, http.StatusServiceUnavailable},

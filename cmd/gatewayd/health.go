@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,7 @@ func (c *control) process() api.Process {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m) // package runtime/metrics knows of an object only when its span is full, in lumps
 	p := api.Process{PID: os.Getpid(), Mallocs: m.Mallocs, Goroutines: runtime.NumGoroutine(), Memory: proportionalSize()}
+	p.CPU, p.Garbage = processorTime()
 	for _, k := range c.hub.Streams() {
 		p.Packets += k.Stats.Packets
 	}
@@ -56,6 +58,17 @@ func (c *control) process() api.Process {
 		p.Packets += s.Packets
 	}
 	return p
+}
+
+// processorTime returns the seconds of processor time that the process has had, and
+// how many of them were for collecting garbage. The runtime brings them up to date
+// whenever it has collected.
+func processorTime() (all, garbage float64) {
+	samples := [...]metrics.Sample{
+		{Name: "/cpu/classes/total:cpu-seconds"}, {Name: "/cpu/classes/idle:cpu-seconds"}, {Name: "/cpu/classes/gc/total:cpu-seconds"},
+	}
+	metrics.Read(samples[:])
+	return samples[0].Value.Float64() - samples[1].Value.Float64(), samples[2].Value.Float64()
 }
 
 // proportionalSize returns the process's proportional set size: shared pages

@@ -37,8 +37,7 @@ type sources interface {
 type legs struct {
 	ports   *relay.Ports
 	host    func(domain.PeerRef) string // the address a peer reaches us at
-	memory  media.MemoryFunc
-	ring    int
+	memory  *memory
 	sources sources
 	post    func(domain.Event) bool
 	log     *slog.Logger
@@ -166,6 +165,8 @@ func mediaError(err error) error {
 		return fmt.Errorf("%w: %w", domain.ErrTimeout, err)
 	case errors.Is(err, relay.ErrNoPort):
 		return fmt.Errorf("%w: %w", domain.ErrBusy, err)
+	case errors.Is(err, media.ErrMemory):
+		return fmt.Errorf("%w: %w", domain.ErrNoMemory, err)
 	}
 	for _, said := range []error{domain.ErrDenied, domain.ErrNoChannel, domain.ErrNoRecording, domain.ErrOffline,
 		domain.ErrPeerOffline, domain.ErrBusy, domain.ErrMedia, domain.ErrGone, domain.ErrTimeout} {
@@ -272,10 +273,10 @@ func (l *legs) receive(ctx context.Context, g *leg, e domain.OpenReceiver) error
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	s := media.NewStream(media.StreamConfig{
-		Name: string(e.Stream.Channel), Memory: l.memory, RingBytes: l.ring, Once: true, Log: l.log,
-		Patient: e.Stream.Kind != domain.Live && e.Transport != domain.MediaUDP,
-	}, r.Open)
+	live := e.Stream.Kind == domain.Live
+	cfg := l.memory.stream(string(e.Stream.Channel), media.ForViewing, live)
+	cfg.Once, cfg.Patient, cfg.Log = true, !live && e.Transport != domain.MediaUDP, l.log
+	s := media.NewStream(cfg, r.Open)
 	g.mu.Lock()
 	g.stream, g.name = s, e.Stream
 	g.mu.Unlock()
@@ -388,6 +389,9 @@ func (l *legs) sourceOf(ctx context.Context, e domain.OpenSender, opened func(*s
 	defer stop()
 	if err := s.WaitReady(within); err != nil {
 		release()
+		if errors.Is(err, media.ErrMemory) {
+			return nil, nil, err
+		}
 		return nil, nil, fmt.Errorf("%w: %w", domain.ErrOffline, err)
 	}
 	return s, release, nil

@@ -106,7 +106,7 @@ func newBox(t *testing.T) *box {
 	b.studio.encoder = mediatest.NewSource(media.Opened{Tracks: []media.Track{recordedTrack()}})
 	b.studio.stream = media.NewStream(media.StreamConfig{}, b.studio.encoder.Open)
 	b.legs = newLegs(&legs{
-		ports: freePorts(t), host: func(domain.PeerRef) string { return "127.0.0.1" }, ring: 1 << 20, sources: b.studio,
+		ports: freePorts(t), host: func(domain.PeerRef) string { return "127.0.0.1" }, memory: &memory{ring: 1 << 20}, sources: b.studio,
 		post: func(e domain.Event) bool { b.events <- e; return true }, log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -264,7 +264,10 @@ func TestDownloadIsAsSlowAsItsReader(t *testing.T) {
 	}
 	hop(from, middle, 0, 5)
 	hop(middle, top, 5, 6)
-	export := storage.NewExport(storage.ExportConfig{FromStart: true})
+	export, err := storage.NewExport(storage.ExportConfig{FromStart: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := top.legs.stream(6).Attach(export); err != nil {
 		t.Fatal(err)
 	}

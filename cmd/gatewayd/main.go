@@ -107,6 +107,7 @@ func daemon(path string) int {
 	if err != nil {
 		return report(err)
 	}
+	limitHeap(g.memory, len(file.Volumes), part(log, "memory"))
 	log.Info("started", "version", version, "code", file.Server.ID, "listen", file.Server.Listen)
 	err = g.Run(ctx)
 	log.Info("stopped", "err", err)

@@ -86,8 +86,13 @@ func (c *control) watch(ctx context.Context, w http.ResponseWriter, in domain.Wa
 		return
 	}
 	defer release()
-	export := storage.NewExport(storage.ExportConfig{Length: length, FromStart: in.Kind != domain.Live})
+	export, err := storage.NewExport(storage.ExportConfig{Length: length, FromStart: in.Kind != domain.Live, Budget: c.memory.budget})
+	if err != nil {
+		refuse(w, err)
+		return
+	}
 	if err := s.Attach(export); err != nil {
+		export.Close(err)
 		refuse(w, err)
 		return
 	}

@@ -21,7 +21,6 @@ import (
 	"districtgateway/domain/manscdp"
 	"districtgateway/domain/sip"
 	"districtgateway/media"
-	"districtgateway/media/mirror"
 	"districtgateway/media/relay"
 	"districtgateway/media/rtsp"
 	"districtgateway/media/webrtc"
@@ -35,6 +34,7 @@ type gateway struct {
 	log     *slog.Logger
 	store   *boltstore.Store
 	hub     *media.Hub
+	memory  *memory
 	volumes *volumes
 	cameras *cameras
 	legs    *legs
@@ -53,7 +53,7 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 	if err := os.MkdirAll(file.Server.State, 0o750); err != nil {
 		return nil, err
 	}
-	g := &gateway{file: file, log: log}
+	g := &gateway{file: file, log: log, memory: newMemory(file.Media, availableMemory("/"))}
 	var err error
 	if g.store, err = boltstore.Open(boltstore.Config{Path: filepath.Join(file.Server.State, "state.db"), Log: part(log, "store"),
 		Login: loginAt(file)}); err != nil {
@@ -81,7 +81,7 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 		return nil, err
 	}
 	g.control = &control{file: file, started: time.Now(), loop: g.loop, store: g.store, users: g.users, accounts: g.accounts, legs: g.legs,
-		cameras: g.cameras, volumes: g.volumes, hub: g.hub, log: part(log, "control")}
+		cameras: g.cameras, volumes: g.volumes, hub: g.hub, memory: g.memory, log: part(log, "control")}
 	if err := g.wireViewers(); err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (g *gateway) post(ev domain.Event) bool { return g.loop.Post(ev) }
 func part(log *slog.Logger, name string) *slog.Logger { return log.With("part", name) }
 
 func (g *gateway) wireCameras(self domain.Code) {
-	cs := &cameras{file: g.file, self: self, hub: g.hub, memory: mirror.New, store: g.store, post: g.post, log: part(g.log, "cameras")}
+	cs := &cameras{file: g.file, self: self, hub: g.hub, memory: g.memory, store: g.store, post: g.post, log: part(g.log, "cameras")}
 	if len(g.file.Volumes) > 0 {
 		cs.record = g.volumes.recorder
 	}
@@ -107,7 +107,7 @@ func (g *gateway) wireLegs() error {
 	if err != nil {
 		return err
 	}
-	g.legs = newLegs(&legs{ports: ports, host: g.hostFor, memory: mirror.New, ring: int(g.file.Media.Ring),
+	g.legs = newLegs(&legs{ports: ports, host: g.hostFor, memory: g.memory,
 		sources: own{g.cameras, g.volumes}, post: g.post, log: part(g.log, "media")})
 	return nil
 }
@@ -247,10 +247,9 @@ func (o own) play(id domain.StreamID, speed int, opened func(*storage.Player)) (
 	if err != nil {
 		return nil, err
 	}
-	return media.NewStream(media.StreamConfig{
-		Name: fmt.Sprintf("%s %s", id.Channel, id.Kind), Memory: mirror.New, RingBytes: int(o.cameras.file.Media.Ring),
-		Once: true, Patient: true, Log: o.cameras.log,
-	}, opener), nil
+	cfg := o.cameras.memory.stream(fmt.Sprintf("%s %s", id.Channel, id.Kind), media.ForViewing, false)
+	cfg.Once, cfg.Patient, cfg.Log = true, true, o.cameras.log
+	return media.NewStream(cfg, opener), nil
 }
 
 // Run runs every component until ctx ends or one of the core fails; then it stops

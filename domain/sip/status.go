@@ -29,6 +29,7 @@ func refusals() []refusal {
 		{480, "Temporarily Unavailable", domain.ErrOffline},
 		{480, "Domain Offline", domain.ErrPeerOffline},
 		{486, "Busy Here", domain.ErrBusy},
+		{486, "No Memory", domain.ErrNoMemory},
 		{488, "Not Acceptable Here", domain.ErrMedia},
 		{488, "Control Not Possible", domain.ErrControl},
 		{480, "Media Broke Off", domain.ErrBroken},

@@ -77,6 +77,14 @@ type Status struct {
 	Volumes  []Volume  `json:"volumes"`
 	Sessions int       `json:"sessions"`
 	Process  Process   `json:"process"`
+	Streams  Budget    `json:"stream_memory"`
+}
+
+// A Budget is the memory of all streams.
+type Budget struct {
+	Used    int64  `json:"used_bytes"`
+	Limit   int64  `json:"limit_bytes"`
+	Refused uint64 `json:"refused"` // times that something did not fit
 }
 
 // A Count is how many there are and how many of them work.
@@ -92,6 +100,10 @@ type Process struct {
 	Mallocs    uint64 `json:"mallocs"`      // objects allocated since the start
 	Packets    uint64 `json:"packets"`      // media packets received since the start
 	Goroutines int    `json:"goroutines"`
+
+	// Processor time since the start, in seconds, as the Go runtime estimates it.
+	CPU     float64 `json:"cpu_seconds"`    // that goroutines and the runtime have had
+	Garbage float64 `json:"gc_cpu_seconds"` // of it, for collecting garbage
 }
 
 // A Peer is a neighbouring domain and its link.
@@ -199,6 +211,8 @@ type Stream struct {
 	Lost      uint64   `json:"lost"`
 	Damaged   uint64   `json:"damaged"`
 	Units     uint64   `json:"units"`
+	Ring      int64    `json:"ring_bytes"`
+	Held      float64  `json:"held_seconds"` // of the stream, in the ring
 	Problem   string   `json:"problem,omitempty"`
 	Tracks    []string `json:"tracks"`
 }

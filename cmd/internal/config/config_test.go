@@ -57,6 +57,10 @@ keepalive_every = "1ms"
 	"wrong type":        {"[server]\nid = 5\n", []string{`line 2: server.id: incompatible types: TOML value has type int64; destination has type string`}},
 	"no TOML":           {"[server\nid = 1\n", []string{`line 2: file: expected '.' or ']' to end table name, but got '\n' instead`}},
 	"size without unit": {minimal + "[media]\nring = \"many\"\n", []string{`line 5: media.ring: "many" is no size: want a whole number and a unit, such as 4MiB or 200GB`}},
+	"sizes out of bounds": {minimal + "[media]\nring = \"1kB\"\nring_max = \"1GiB\"\nmemory = \"1MiB\"\n", []string{
+		`line 5: media.ring = "1kB": want 0, or 64KiB to 512MiB`,
+		`line 6: media.ring_max = "1GiB": want 1MiB to 512MiB`,
+		`line 7: media.memory = "1MiB": want 0, or 16MiB to 1TiB`}},
 	"no port to listen": {minimal + "[rtsp]\nlisten = \"box:8554\"\n", []string{`line 5: rtsp.listen = "box:8554": want a port, such as :8554, or an IP address and a port`}},
 	"rtsp off":          {minimal + "[rtsp]\nlisten = \"\"\n", nil},
 	"no port for media": {minimal + "[webrtc]\nmedia = \"\"\naddresses = [\"box\"]\nviewers = 0\n", []string{
@@ -107,7 +111,7 @@ adopt = false
 	if u := f.Uppers[0]; u.KeepaliveEvery != time.Minute || u.KeepaliveMiss != 5 || u.Transport != "udp" {
 		t.Errorf("upper: %+v", u)
 	}
-	if !f.Discovery.Enabled || f.Discovery.Adopt || f.Media.Ring != 4<<20 || f.Server.Region != "330106" {
+	if !f.Discovery.Enabled || f.Discovery.Adopt || f.Media.Ring != 0 || f.Media.RingMax != 32<<20 || f.Server.Region != "330106" {
 		t.Errorf("file: %+v", f)
 	}
 }

@@ -38,6 +38,7 @@ func (f *File) validate() []*FieldError {
 	var list []*FieldError
 	all := faults{"", &list}
 	f.Server.validate(all.in("server"))
+	f.Media.validate(all.in("media"))
 	f.RTSP.validate(all.in("rtsp"))
 	f.WebRTC.validate(all.in("webrtc"))
 	for i := range f.Uppers {
@@ -80,6 +81,21 @@ func (s *Server) validate(f faults) {
 	var level slog.Level
 	if level.UnmarshalText([]byte(s.LogLevel)) != nil {
 		f.add("log_level", s.LogLevel, "want debug, info, warn or error")
+	}
+}
+
+func (m *Media) validate(f faults) {
+	f.size("ring", m.Ring, 64<<10, 512<<20)
+	f.size("memory", m.Memory, 16<<20, 1<<40)
+	if m.RingMax < 1<<20 || m.RingMax > 512<<20 {
+		f.add("ring_max", m.RingMax.String(), "want 1MiB to 512MiB")
+	}
+}
+
+// size checks a size that may be 0.
+func (f faults) size(key string, got, least, most Size) {
+	if got != 0 && (got < least || got > most) {
+		f.add(key, got.String(), fmt.Sprintf("want 0, or %s to %s", least, most))
 	}
 }
 
