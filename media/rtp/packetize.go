@@ -29,16 +29,18 @@ func (f *Flow) limit() int {
 	return MaxPayload
 }
 
-// Parameter writes a parameter set, which stays as it is, in a packet of its own
-// before the picture that is shown at an instant. One that does not fit a packet is
-// left out: no encoder makes such.
-func (f *Flow) Parameter(set []byte, at media.Ticks, w Writer) {
-	if len(set) > f.limit() {
-		return
+// Parameters writes parameter sets of the flow's track, each in a packet of its own,
+// for the picture at the instant at, which comes next. They must stay as they are.
+// What does not fit a packet is left out: no encoder makes such.
+func (f *Flow) Parameters(sets [][]byte, at media.Ticks, w Writer) {
+	for _, set := range sets {
+		if len(set) == 0 || len(set) > f.limit() {
+			continue
+		}
+		f.begin(f.stamp(at), 0, w)
+		f.add(set, w)
+		w.End()
 	}
-	f.begin(f.stamp(at), 0, w)
-	f.add(set, w)
-	w.End()
 }
 
 // A nalStamp is the stamp of a NAL unit's packets, and whether it ends the picture.

@@ -30,6 +30,8 @@ type lane struct {
 	ports    *udpPorts // UDP; nil: interleaved
 	out      *rtp.Datagrams
 	url      string // for RTP-Info
+
+	told [][]byte // parameter sets that the viewer knows
 }
 
 // close closes the lane's sockets.

@@ -1,6 +1,7 @@
 package rtsp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -54,6 +55,7 @@ type playout struct {
 // A position is what a playout sends.
 type position struct {
 	version uint32     // of the stream's tracks, which are as agreed
+	since   uint64     // number of the first unit known to be of that version
 	at      uint64     // number of the unit
 	unit    media.Unit // that unit
 	free    bool       // what is left to be sent needs the ring no more
@@ -140,6 +142,7 @@ func (p *playout) check(st *media.Stream, now time.Time) error {
 			return errChanged
 		}
 		p.now.version = v
+		_, p.now.since = st.Units()
 	}
 	if p.lanes[0].ports == nil || now.Sub(p.ears.looked) < hearEvery {
 		return nil
@@ -276,6 +279,7 @@ func (p *playout) pack(st *media.Stream, n uint64) {
 		}
 		if l.out == nil || fits(st, u) {
 			before := l.flow
+			p.retell(st, l, &media.AccessUnit{Flags: u.Flags, PTS: u.PTS})
 			l.flow.Forward(st, u, p.writer(l))
 			p.count(before, l.flow)
 			return
@@ -291,9 +295,23 @@ func (p *playout) pack(st *media.Stream, n uint64) {
 			continue
 		}
 		before := l.flow
+		p.retell(st, l, &units[i])
 		l.flow.Packetize(st.Ring(), &units[i], p.writer(l))
 		p.count(before, l.flow)
 	}
+}
+
+// retell sends a viewer the parameter sets of a, a key picture, if they are no longer
+// those that he knows: an encoder that was opened anew may tell them nowhere but in
+// its description. Where the picture brings them too, they come twice.
+func (p *playout) retell(st *media.Stream, l *lane, a *media.AccessUnit) {
+	tracks := st.Tracks()
+	if a.Flags&media.UnitKey == 0 || l.track >= len(tracks) || slices.EqualFunc(l.told, tracks[l.track].Parameters, bytes.Equal) ||
+		p.now.at < p.now.since && a.Flags&media.UnitDiscontinuity == 0 { // it may be from before the change
+		return
+	}
+	l.told = tracks[l.track].Parameters
+	l.flow.Parameters(l.told, a.PTS, p.writer(l))
 }
 
 // fits reports whether every packet of u fits a datagram.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -625,5 +626,46 @@ func perform(ctx context.Context, v *viewer, b []byte) {
 	}
 	if res := v.perform(ctx, &req); res != nil {
 		_ = v.answer(res)
+	}
+}
+
+// An encoder that was opened anew with other parameter sets may tell them in its
+// description only. Who plays is told of them before the first picture that needs
+// them.
+func TestOtherParameterSetsAreToldToWhoPlays(t *testing.T) {
+	f := twoTracks()
+	h := newHouse(t, ServerConfig{}, channels{"cam1": f.src.Open})
+	p := h.dial()
+	p.play()
+	sets := mediatest.OtherParameters(media.H264)
+	f.src.Do(func(s *media.Stream) {
+		s.Adopt(media.Opened{Tracks: []media.Track{
+			{Codec: media.H264, ClockRate: 90000, PayloadType: 98, Parameters: sets},
+			{Codec: media.G711A, ClockRate: 8000, PayloadType: 8, Channels: 1},
+		}}, time.Now())
+	})
+	key := func(i int) []byte { return mediatest.Slice(media.H264, true, 500, byte(i)) }
+	for i := range 3 {
+		f.src.Push(0, f.video.Video(media.H264, uint32(1e6+i*36000), key(i))...)
+	}
+	last := mediatest.Slice(media.H264, false, 500, 9)
+	f.src.Push(0, f.video.Video(media.H264, 2e6, last)...)
+	var got [][]byte
+	until(t, "the last picture did not come", func() bool {
+		frame, _, err := p.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if frame[0] == 0 {
+			got = append(got, frame[13:])
+		}
+		return frame[0] == 0 && bytes.Equal(frame[13:], last)
+	})
+	at := slices.IndexFunc(got, func(b []byte) bool { return bytes.Equal(b, sets[0]) })
+	if at < 0 || at+2 >= len(got) || !bytes.Equal(got[at+1], sets[1]) || !bytes.Equal(got[at+2], key(0)) {
+		t.Fatalf("the parameter sets did not come before their picture, but at %d of %d packets", at, len(got))
+	}
+	if slices.IndexFunc(got[at+1:], func(b []byte) bool { return bytes.Equal(b, sets[0]) }) >= 0 {
+		t.Error("they come again and again")
 	}
 }

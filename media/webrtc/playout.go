@@ -205,9 +205,7 @@ func (p *playout) pack(st *media.Stream, n uint64, l *lane) error {
 		p.order.stamp = max(p.au.PTS, p.order.stamp+hurry)
 		p.au.PTS = p.order.stamp
 		if p.au.Key() && !brings(&p.au) {
-			for _, set := range l.parameters {
-				l.flow.Parameter(set, p.au.PTS, &p.out)
-			}
+			l.flow.Parameters(l.parameters, p.au.PTS, &p.out)
 		}
 	} else if n < p.order.live && st.Pictures() {
 		return nil // who sees pictures rush by need not hear them
