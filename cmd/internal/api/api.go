@@ -104,6 +104,7 @@ type Process struct {
 	// Processor time since the start, in seconds, as the Go runtime estimates it.
 	CPU     float64 `json:"cpu_seconds"`    // that goroutines and the runtime have had
 	Garbage float64 `json:"gc_cpu_seconds"` // of it, for collecting garbage
+	Cycles  uint32  `json:"gc_cycles"`      // times that garbage was collected
 }
 
 // A Peer is a neighbouring domain and its link.

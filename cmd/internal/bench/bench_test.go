@@ -118,6 +118,60 @@ func TestEveryLevelsConfigurationIsValid(t *testing.T) {
 	}
 }
 
+func TestConfigurationWithinALimitIsValid(t *testing.T) {
+	r := &rig{net: "127.70.1", dir: "/tmp/rig", sources: []string{"http://127.70.1.11:80/onvif/device_service"}, channels: []string{channelCode(0)}}
+	for i, code := range []string{city, second, district} {
+		f, err := config.Parse(r.limited(i, code))
+		if err != nil {
+			t.Errorf("level %d: %v", i, err)
+			continue
+		}
+		if lower := code != district; lower != (len(f.Lowers) == 1) || lower == (len(f.Uppers) == uplinks) || lower == (len(f.Encoders) == 1) {
+			t.Errorf("level %d has %d uppers, %d lowers, %d encoders", i, len(f.Uppers), len(f.Lowers), len(f.Encoders))
+		}
+	}
+}
+
+func TestMemoryGroupIsFoundInEitherVersion(t *testing.T) {
+	root := t.TempDir()
+	if _, _, err := memoryGroup("0::/box\n", root); err == nil {
+		t.Error("a hierarchy without controllers was taken")
+	}
+	if dir, v2, err := memoryGroup("3:cpu:/x\n4:memory:/box\n0::/\n", root); err != nil || v2 || dir != root+"/memory/box" {
+		t.Errorf("version 1: %s, %v, %v", dir, v2, err)
+	}
+	if err := os.WriteFile(root+"/cgroup.controllers", []byte("memory\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if dir, v2, err := memoryGroup("0::/box\n", root); err != nil || !v2 || dir != root+"/box" {
+		t.Errorf("version 2: %s, %v, %v", dir, v2, err)
+	}
+}
+
+func TestMemoryOfAGroupIsRead(t *testing.T) {
+	for name, tc := range map[string]struct {
+		v2    bool
+		files map[string]string
+	}{
+		"version 2": {true, map[string]string{"memory.current": "9\n", "memory.peak": "10\n", "memory.stat": "anon 3\nfile 1\nshmem 4\n",
+			"memory.events": "low 0\noom 1\noom_kill 2\n"}},
+		"version 1": {false, map[string]string{"memory.usage_in_bytes": "9\n", "memory.max_usage_in_bytes": "10\n",
+			"memory.stat": "cache 5\nrss 3\nshmem 4\n", "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &cgroup{t.TempDir(), tc.v2}
+			for file, text := range tc.files {
+				if err := os.WriteFile(g.dir+"/"+file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if m, err := g.memory(); err != nil || m != (groupMemory{9, 10, 3, 4, 2}) {
+				t.Errorf("%+v, %v", m, err)
+			}
+		})
+	}
+}
+
 func TestReportNamesEveryFigureAndTheMachine(t *testing.T) {
 	var b bytes.Buffer
 	Report{Machine: Machine{Cores: 3, Go: "go9"}, Results: []Result{{Name: "one", Verdict: Missed}, {Name: "two", Verdict: Kept}}}.print(&b)

@@ -68,6 +68,7 @@ func measurements() []measurement {
 	list := []measurement{
 		{name: "size", run: measureSize},
 		{name: "levels", run: measureLevels},
+		{name: "limit", run: measureLimit},
 		{name: "first", run: measureFirsts},
 	}
 	for _, t := range tasks() {
