@@ -35,7 +35,8 @@ type openUnit struct {
 	marker  bool    // its last packet has the marker
 	early   bool    // one before the last had it
 	broken  bool    // packets are missing before its first one
-	begins  bool    // its first packet is the first of the picture
+	begins  bool    // its first packet is the first of the picture, as far as that tells
+	first   uint8   // type of the NAL unit in its first packet; 0: not told
 	hint    nalHint // what its packets tell
 	aac     aacRun
 }
@@ -132,6 +133,8 @@ type markerTrust struct {
 	need     int // how many are convincing
 	trusted  bool
 	constant bool // the timestamp never changes: only markers and pack headers are left
+
+	keys uint8 // type of the NAL unit that whole key pictures of the flow begin with; 0: none came
 }
 
 const (

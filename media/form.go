@@ -132,9 +132,13 @@ func (s *Stream) judge(f *flow, u *Unit) {
 		u.Flags |= UnitKey
 	}
 	// What is missing before a unit is of no concern to a sound, nor to a key
-	// picture of which the beginning is there.
-	if o.broken && !f.audio() && !(u.Key() && o.begins) {
+	// picture of which the beginning is there: it begins as those before it.
+	alike := o.first == f.marks.keys || f.marks.keys == 0
+	switch {
+	case o.broken && !f.audio() && !(u.Key() && o.begins && alike):
 		u.Flags |= UnitDamaged
+	case !o.broken && u.Key():
+		f.marks.keys = o.first
 	}
 }
 

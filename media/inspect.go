@@ -15,7 +15,9 @@ func (s *Stream) inspect(f *flow, body []byte) {
 		return
 	}
 	hint := s.look(f, body)
-	o.begins = o.begins || o.packets == 1 && hint.begins
+	if o.packets == 1 {
+		o.begins, o.first = hint.begins, hint.first
+	}
 	o.hint.add(hint)
 }
 
@@ -55,7 +57,7 @@ func (s *Stream) lookInside(f *flow, b []byte) nalHint {
 		nal := b[2 : 2+n]
 		hint := hintOf(f.codec, nal)
 		if i == 0 {
-			all.begins = hint.begins
+			all.begins, all.first = hint.begins, hint.first
 		}
 		all.add(hint)
 		if ParameterNAL(f.codec, NALType(f.codec, nal[0])) {

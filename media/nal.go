@@ -38,11 +38,12 @@ func ParameterNAL(c Codec, t uint8) bool {
 
 // A nalHint is what the first bytes of NAL units tell about their picture.
 type nalHint struct {
-	begins bool // this lies at or before the picture's first slice
-	slice  bool // a slice was seen
-	key    bool // decoding can start at the picture
-	intra  bool // its first slice is I, although it is not marked as a place to start
-	set    bool // it comes with a sequence parameter set
+	begins bool  // this lies at or before the picture's first slice
+	slice  bool  // a slice was seen
+	key    bool  // decoding can start at the picture
+	intra  bool  // its first slice is I, although it is not marked as a place to start
+	set    bool  // it comes with a sequence parameter set
+	first  uint8 // type of the first NAL unit; 0: not told
 }
 
 // add joins what a later part of the picture tells.
@@ -67,12 +68,20 @@ func hintOf(c Codec, b []byte) nalHint {
 		return nalHint{}
 	}
 	t := NALType(c, b[0])
-	first := b[header]&0x80 != 0 // first_mb_in_slice 0; first_slice_segment_in_pic_flag
+	h := hintOfType(c, t, b[header:])
+	h.intra = h.slice && c == H264 && t == h264Slice && h264IntraSlice(b[1])
+	h.first = t
+	return h
+}
+
+// hintOfType judges the NAL unit of type t that goes on with b after its header.
+func hintOfType(c Codec, t uint8, b []byte) nalHint {
+	first := b[0]&0x80 != 0 // first_mb_in_slice 0; first_slice_segment_in_pic_flag
 	switch {
 	case KeyNAL(c, t):
 		return nalHint{key: true, slice: true, begins: first}
 	case c == H264 && t == h264Slice:
-		return nalHint{slice: true, begins: first, intra: h264IntraSlice(b[1])}
+		return nalHint{slice: true, begins: first}
 	case c == H265 && t < h265FirstNVCL:
 		return nalHint{slice: true, begins: first}
 	case c == H264 && t >= h264SEI && t <= h264AUD, c == H265 && (t <= h265AUD || t == h265SEI):

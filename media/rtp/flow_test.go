@@ -111,6 +111,30 @@ func TestWhatIsSentAgainIsWhatCame(t *testing.T) {
 	}
 }
 
+// Pictures that are shown in another order than they are decoded in keep both orders,
+// whether they are sent on as they came or cut anew.
+func TestReorderedPicturesAreSentInTheirOrder(t *testing.T) {
+	order := []int{0, 3, 1, 2, 6, 4, 5, 9, 7, 8}
+	for _, cut := range []bool{false, true} {
+		s := stream(mediatest.VideoTrack(media.H264))
+		p := mediatest.Packetizer{PayloadType: 96}
+		for i, at := range order {
+			push(t, s, p.Video(media.H264, uint32(3600*at), mediatest.Picture(media.H264, i == 0, 2000, byte(i))...))
+		}
+		f := Flow{Codec: media.H264, Rate: 90000, PayloadType: 99, Seq: 65530}
+		to, _ := again(t, s, &f, cut)
+		got := samples(t, to)
+		if diff := cmp.Diff(samples(t, s), got, cmp.Comparer(bytes.Equal)); diff != "" {
+			t.Errorf("cut=%t: %s", cut, diff)
+		}
+		for i := range got {
+			if want := media.Ticks(3600 * order[i]); got[i].PTS-got[0].PTS != want || i > 3 && got[i].DTS > got[i].PTS {
+				t.Errorf("cut=%t: picture %d is shown at %d and decoded at %d, want %d", cut, i, got[i].PTS, got[i].DTS, want)
+			}
+		}
+	}
+}
+
 // checkPackets checks size and numbers of packets, and that f counted them.
 func checkPackets(t *testing.T, f *Flow, packets [][]byte) {
 	t.Helper()
