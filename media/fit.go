@@ -127,29 +127,36 @@ func (s *Stream) fitRing(now time.Time) {
 	if want <= s.ring.size || !s.fit.tried.IsZero() && now.Sub(s.fit.tried) < growPause {
 		return
 	}
-	s.growRing(ringSize(int(min(want, uint64(s.cfg.RingMax)))), now)
+	err := s.growRing(ringSize(int(min(want, uint64(s.cfg.RingMax)))))
+	switch {
+	case err == nil:
+		s.fit.tried = time.Time{}
+		return
+	case s.fit.tried.IsZero():
+		s.cfg.Log.Warn("ring not grown", "stream", s.cfg.Name, "bytes", s.ring.size, "wanted", want, "err", err)
+	}
+	s.fit.tried = now
+	s.fit.refused++
 }
 
-// growRing makes the ring one of size bytes, if there is memory for it.
-func (s *Stream) growRing(size int, now time.Time) {
+// growRing makes the ring one of size bytes, or of as many as there is memory for.
+func (s *Stream) growRing(size int) error {
 	old := s.ring
 	r, err := s.newRing(size)
+	for ; err != nil && size/2 > int(old.size); r, err = s.newRing(size) {
+		size /= 2
+	}
 	if err != nil {
-		if s.fit.tried.IsZero() {
-			s.cfg.Log.Warn("ring not grown", "stream", s.cfg.Name, "bytes", old.size, "wanted", size, "err", err)
-		}
-		s.fit.tried = now
-		s.fit.refused++
-		return
+		return err
 	}
 	r.follow(old)
 	s.fit.retired = append(s.fit.retired, retired{old, old.head})
-	s.fit.tried = time.Time{}
 	s.fit.grown++
 	s.adopt(r)
 	g := &s.fit.gauge
-	s.cfg.Log.Info("ring grown", "stream", s.cfg.Name, "from", old.size, "bytes", size,
-		"held", g.held().Duration(), "group", g.group.Duration(), "need", g.need)
+	s.cfg.Log.Info("ring grown", "stream", s.cfg.Name, "from", old.size, "bytes", size, "to_hold", g.held().Duration(),
+		"group", g.group.Duration(), "bit_s", g.rate(r.head))
+	return nil
 }
 
 // past returns how many retired rings hold nothing that ring holds: sinks that have

@@ -298,3 +298,13 @@ func TestRingThatFindsNoMemoryStays(t *testing.T) {
 		t.Errorf("%+v, though there is memory now", st)
 	}
 }
+
+// One that finds less than it wants takes that.
+func TestRingTakesWhatMemoryThereIs(t *testing.T) {
+	budget := media.NewBudget(7 << 18)
+	b := newBroadcast(t, media.StreamConfig{Memory: mirror.New, Budget: budget, Purpose: media.ForRecording, RingMax: 32 << 20})
+	b.send(250, 50, 8000) // 2 MiB would hold it
+	if st := b.state(); st.Size != 1<<20 || st.Grown != 2 {
+		t.Errorf("%+v", st)
+	}
+}

@@ -87,6 +87,15 @@ func (g *gauge) measure(head uint64) {
 	}
 }
 
+// rate returns the bitrate of what was seen lately, in bit/s.
+func (g *gauge) rate(head uint64) uint64 {
+	if g.next == g.from {
+		return 0
+	}
+	m := g.mark(g.oldest())
+	return (head - m.pos) * 8 * TicksPerSecond / uint64(max(g.last().at-m.at, 1))
+}
+
 // size returns how many bytes a ring should have instead of size: at least that.
 func (g *gauge) size(size, head uint64) uint64 {
 	return max(size, g.need+g.need/8+headroom, g.foretold(size, head))

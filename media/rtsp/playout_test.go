@@ -12,6 +12,7 @@ import (
 
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
+	"districtgateway/media/mirror"
 	"districtgateway/media/ps"
 	"districtgateway/media/sock"
 )
@@ -165,12 +166,29 @@ func started(t *testing.T, s *media.Stream, udp bool) (*playout, net.Conn) {
 // the ring has overwritten what it is at, perhaps several times, and then everything.
 func TestStalledViewerResumesAtAKeyPictureWithFramesWhole(t *testing.T) {
 	for _, more := range []int{0, 100} {
-		t.Run(fmt.Sprintf("%d pictures later", more), func(t *testing.T) { stall(t, more) })
+		t.Run(fmt.Sprintf("%d pictures later", more), func(t *testing.T) { stall(t, media.StreamConfig{RingBytes: 1 << 20}, more) })
 	}
 }
 
-func stall(t *testing.T, more int) {
-	s, now := media.NewStream(media.StreamConfig{RingBytes: 1 << 20}, nil), time.Unix(1_700_000_000, 0)
+// TestStalledViewerSurvivesARingThatGrows has the ring replaced while the rest of a
+// unit waits in it, and the memory of the one before unmapped.
+func TestStalledViewerSurvivesARingThatGrows(t *testing.T) {
+	released := 0
+	memory := func(size int) ([]byte, bool, func() error, error) {
+		mem, mirrored, release, err := mirror.New(size)
+		return mem, mirrored, func() error { released++; return release() }, err
+	}
+	for _, more := range []int{0, 100} {
+		s := stall(t, media.StreamConfig{RingBytes: 256 << 10, RingMax: 2 << 20, Memory: memory}, more)
+		if size := s.Ring().Size(); size != 2<<20 || released == 0 {
+			t.Errorf("ring of %d bytes, %d released", size, released)
+		}
+	}
+}
+
+func stall(t *testing.T, cfg media.StreamConfig, more int) *media.Stream {
+	t.Helper()
+	s, now := media.NewStream(cfg, nil), time.Unix(1_700_000_000, 0)
 	s.Adopt(media.Opened{Tracks: []media.Track{mediatest.VideoTrack(media.H264)}}, now)
 	source := &mediatest.Packetizer{PayloadType: 96}
 	n := 0
@@ -217,6 +235,7 @@ func stall(t *testing.T, more int) {
 	far.Close()
 	for range frames { // until the reader has noticed
 	}
+	return s
 }
 
 // checkFragment checks the bytes of a fragment: each has a bit set, see
