@@ -11,9 +11,12 @@ const (
 	maxForward  = 10 * TicksPerSecond
 	maxBackward = 2 * TicksPerSecond
 	// A clock is judged absurd after so much steady running at less than 1/slowest
-	// of real time. There is no upper bound: a download runs as fast as it can.
+	// of real time or, of what is live, at more than fastest times that: a sender that
+	// counts microseconds. What waited somewhere for 30 s and comes at once is not
+	// so fast; a download, which is not live, runs as fast as it can.
 	clockTrial = 5 * TicksPerSecond
 	slowest    = 20
+	fastest    = 8
 	// What counts as steady: no pause so long between two units.
 	steady = TicksPerSecond
 	// resync is a correction by SetClock that consumers have to be told of.
@@ -35,6 +38,7 @@ type rtpClock struct {
 	passed  Ticks  // time by arrival, of the same
 	broken  bool   // the timestamps mean nothing: time is told by arrival
 	slow    bool   // media may come at any pace: nothing is judged by arrival
+	live    bool   // media comes at the pace of its time
 	jumped  bool   // the next result follows a jump
 }
 
@@ -90,14 +94,14 @@ func (c *rtpClock) judge(step, passed Ticks) {
 		c.rebase(c.pts + max(passed, 1))
 		return
 	}
-	if step < 0 || passed > steady || c.slow {
+	if passed > steady || c.slow {
 		return
 	}
 	c.told, c.passed = c.told+step, c.passed+passed
 	if c.passed < clockTrial {
 		return
 	}
-	if absurd := c.told*slowest < c.passed; absurd != c.broken {
+	if absurd := c.told*slowest < c.passed || c.live && c.told > c.passed*fastest; absurd != c.broken {
 		c.broken = absurd
 		c.rebase(c.pts + max(passed, 1))
 	}

@@ -85,6 +85,41 @@ func TestClockBelievesFastPlayback(t *testing.T) {
 	}
 }
 
+// A live sender that counts microseconds is noticed; what is merely late, out of
+// order, or a download is not taken for one.
+func TestLiveClockThatRunsAwayIsReplacedByArrival(t *testing.T) {
+	pyramid := []int{0, 8, 4, 2, 1, 3, 6, 5, 7} // as pictures of a group are decoded
+	for name, tc := range map[string]struct {
+		live    bool
+		ts      func(i int) uint32
+		arrived func(i int) Ticks
+		jumps   int
+	}{
+		"microseconds": {true, func(i int) uint32 { return uint32(40000 * i) }, func(i int) Ticks { return Ticks(3600 * i) }, 1},
+		"download":     {false, func(i int) uint32 { return uint32(3600 * i) }, func(i int) Ticks { return Ticks(225 * i) }, 0},
+		"30 s at once": {true, func(i int) uint32 { return uint32(3600 * i) }, func(i int) Ticks { return Ticks(3600 * max(i-750, 0)) }, 0},
+		"out of order": {true, func(i int) uint32 { return uint32(3600 * (i/9*8 + pyramid[i%9])) }, func(i int) Ticks { return Ticks(3200 * i) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newRTPClock(90000)
+			c.live = tc.live
+			jumps := 0
+			for i := range 2000 {
+				pts, jumped := c.at(tc.ts(i), tc.arrived(i), 0)
+				if jumped {
+					jumps++
+				}
+				if tc.jumps == 0 && pts != Ticks(tc.ts(i)) {
+					t.Fatalf("picture %d at %d, want %d", i, pts, tc.ts(i))
+				}
+			}
+			if jumps != tc.jumps || c.broken != (tc.jumps > 0) {
+				t.Errorf("%d jumps, replaced: %t", jumps, c.broken)
+			}
+		})
+	}
+}
+
 func TestClockAligns(t *testing.T) {
 	c := newRTPClock(8000)
 	c.at(1000, 0, 300)

@@ -55,7 +55,7 @@ func (s *Stream) endBefore(f *flow, p *Packet, body []byte) {
 // beginUnit opens a unit with p, which is not in it yet.
 func (s *Stream) beginUnit(f *flow, p *Packet, now time.Time) {
 	arrived := s.clock.arrived(now)
-	f.clock.slow = s.cfg.Patient
+	f.clock.slow, f.clock.live = s.cfg.Patient, s.cfg.Live
 	pts, jumped := f.clock.at(p.Timestamp, arrived, max(s.clock.at(arrived), f.after))
 	f.open = openUnit{
 		Unit:   Unit{Flow: f.index, First: f.packets.next, PTS: pts, Wall: now.UnixNano(), low: p.Off},

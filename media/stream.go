@@ -71,6 +71,7 @@ type StreamConfig struct {
 	MaxBackoff time.Duration // longest pause before a broken source is opened again; 0: 30 s
 	Once       bool          // do not reopen: the stream ends with its source (playback, streams from other domains)
 	Patient    bool          // nothing is lost to slow sinks: the source waits for them (recordings; over TCP alone, where the far end waits too)
+	Live       bool          // it comes at the pace of its time: a clock that runs away is not believed
 	SlowLimit  time.Duration // a sink that makes no progress for so long is cut; 0: 10 s, if patient 1 h
 	Log        *slog.Logger  // nil: discard
 }

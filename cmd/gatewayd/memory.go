@@ -34,7 +34,7 @@ func newMemory(cfg config.Media, available int64) *memory {
 // stream begins the configuration of a stream. What comes live may have a ring by
 // need; recordings wait for their readers, and have one of the size that was set.
 func (m *memory) stream(name string, p media.Purpose, live bool) media.StreamConfig {
-	cfg := media.StreamConfig{Name: name, Memory: mirror.New, RingBytes: m.ring, Budget: m.budget, Purpose: p}
+	cfg := media.StreamConfig{Name: name, Memory: mirror.New, RingBytes: m.ring, Budget: m.budget, Purpose: p, Live: live}
 	if live && m.ring == 0 {
 		cfg.RingMax = m.ringMax
 	}
