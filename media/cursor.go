@@ -67,7 +67,7 @@ func (c *Cursor) find(s *Stream) (n uint64, ok bool) {
 		n, ok = s.LastKey()
 		ok = ok && n >= c.next
 	}
-	s.pace.wantKey = s.pace.wantKey || !ok
+	s.pace.key.waiting = s.pace.key.waiting || !ok
 	return n, ok
 }
 

@@ -21,7 +21,6 @@ const (
 	goodRun           = 30 * time.Second // a source that lasted so long is opened again without delay growing
 	flushEvery        = 5 * time.Millisecond
 	lookEvery         = time.Second // the longest wait without looking after the sinks
-	askKeyEvery       = 2 * time.Second
 )
 
 // A Stream receives one encoding of a channel and serves it to its sinks. One
@@ -46,15 +45,14 @@ type Stream struct {
 
 // pace is what decides when sinks are flushed.
 type pace struct {
-	fresh    bool // a unit was completed since the last flush
-	picture  bool // one with a picture was
-	wantKey  bool // a consumer waits for a key frame that is not held
-	begun    bool // a sink was attached
-	ready    bool
-	flushed  time.Time   // last flush of all sinks
-	counted  time.Time   // last collection of the sinks' counters
-	sinks    []SinkStats // scratch of it
-	askedKey time.Time
+	fresh   bool // a unit was completed since the last flush
+	picture bool // one with a picture was
+	begun   bool // a sink was attached
+	ready   bool
+	flushed time.Time   // last flush of all sinks
+	counted time.Time   // last collection of the sinks' counters
+	sinks   []SinkStats // scratch of it
+	key     keyWish
 }
 
 // NewStream makes a stream of what open yields. It starts nothing and allocates
@@ -147,6 +145,7 @@ func (s *Stream) session(ctx context.Context) error {
 	}
 	defer s.closeSource(o.Source)
 	s.Adopt(o, time.Now())
+	s.pace.key.opened(time.Now())
 	s.shared.setSource(o.Source)
 	s.Wake() // who called it before there was a source must not wait
 	s.shared.setConnected(true, nil, time.Now())
@@ -215,13 +214,7 @@ func (s *Stream) pump(ctx context.Context, src Source) error {
 		if s.alone() {
 			return ErrStopped
 		}
-		if s.pace.wantKey && asker != nil && now.Sub(s.pace.askedKey) >= askKeyEvery {
-			s.pace.askedKey = now
-			if err := asker.AskKey(); err != nil { // many cannot: they send one sooner or later
-				s.cfg.Log.Debug("key frame not asked for", "stream", s.cfg.Name, "err", err)
-			}
-		}
-		s.pace.wantKey = false
+		again = earlier(again, s.askKey(asker, now))
 	}
 	return ctx.Err()
 }

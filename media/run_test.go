@@ -73,6 +73,16 @@ func (w *show) play(n int) {
 	synctest.Wait()
 }
 
+// dull pushes n pictures, none of them a key picture.
+func (w *show) dull(n int) {
+	for range n {
+		if w.ts%36000 == 0 {
+			w.ts += 3600
+		}
+		w.play(1)
+	}
+}
+
 // The source comes back after a back-off that grows, and time goes on from where
 // it was.
 func TestSourceComesBack(t *testing.T) {
@@ -274,15 +284,65 @@ func TestSourceThatPanicsIsOpenedAgain(t *testing.T) {
 
 func TestSourceIsAskedForAKeyFrame(t *testing.T) {
 	perform(t, media.StreamConfig{}, func(w *show) {
-		w.ts = 3600 // the next key picture is far
-		w.play(3)
+		w.dull(3)
 		if _, _, asked := w.src.Counts(); asked != 0 {
 			t.Errorf("asked %d times with nobody waiting", asked)
 		}
 		w.attach(&mediatest.Sink{})
-		w.play(5)
+		w.dull(5)
+		if _, _, asked := w.src.Counts(); asked != 0 {
+			t.Errorf("asked %d times before it could begin by itself", asked)
+		}
+		w.dull(40)
 		if _, _, asked := w.src.Counts(); asked != 1 {
-			t.Errorf("asked %d times within 200 ms", asked)
+			t.Errorf("asked %d times within two seconds", asked)
+		}
+	})
+}
+
+// TestKeyFrameIsAskedForOnceInTwoSeconds: whoever asks, and however often; a wish that
+// came too soon is kept, unless a key frame comes meanwhile.
+func TestKeyFrameIsAskedForOnceInTwoSeconds(t *testing.T) {
+	perform(t, media.StreamConfig{}, func(w *show) {
+		asked := func() int { _, _, n := w.src.Counts(); return n }
+		w.play(20) // 800 ms, with two key pictures
+		for range 10 {
+			w.s.AskKey()
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := asked(); n != 1 {
+			t.Fatalf("ten wishes: asked %d times", n)
+		}
+		w.s.AskKey()
+		time.Sleep(time.Second)
+		if n := asked(); n != 1 {
+			t.Errorf("asked %d times within 1.1 s", n)
+		}
+		time.Sleep(time.Second)
+		if n := asked(); n != 2 {
+			t.Errorf("the wish that came too soon: asked %d times", n)
+		}
+		w.s.AskKey()
+		time.Sleep(100 * time.Millisecond)
+		w.ts += 36000 - w.ts%36000
+		w.play(1)
+		time.Sleep(3 * time.Second)
+		if n := asked(); n != 2 {
+			t.Errorf("asked %d times though a key frame came", n)
+		}
+	})
+}
+
+// TestWaitingForTheFirstPictureAsksForIt: a source that does not begin with a key frame.
+func TestWaitingForTheFirstPictureAsksForIt(t *testing.T) {
+	perform(t, media.StreamConfig{}, func(w *show) {
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+		defer cancel()
+		if err := w.s.WaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("without a key picture: %v", err)
+		}
+		if _, _, asked := w.src.Counts(); asked != 1 {
+			t.Errorf("asked %d times", asked)
 		}
 	})
 }

@@ -78,6 +78,7 @@ type shared struct {
 	woken  atomic.Bool   // somebody wants the sinks flushed
 	reopen atomic.Bool   // somebody wants another source
 	unless atomic.Bool   // the stream goes on for its sinks' sake only
+	key    atomic.Bool   // somebody wants a key frame
 	done   chan struct{} // closed when the stream has ended and every sink is closed
 	kick   chan struct{} // wakes the owner where it waits for no source
 
@@ -272,7 +273,8 @@ func (s *Stream) Detach(k Sink) {
 // WaitReady waits until tracks are known and a unit that decoding can start with
 // is in the ring: a key unit or, without video, any. When ctx ends first, the
 // error tells that and why the source could not be opened, if it could not; when
-// the stream ends first, [ErrEnded] and its cause. Any goroutine.
+// the stream ends first, [ErrEnded] and its cause. While it waits the source is asked
+// for a key frame. Any goroutine.
 func (s *Stream) WaitReady(ctx context.Context) error {
 	for {
 		s.shared.mu.Lock()
@@ -281,6 +283,7 @@ func (s *Stream) WaitReady(ctx context.Context) error {
 		if isReady {
 			return nil
 		}
+		s.AskKey()
 		select {
 		case <-ready:
 		case <-s.shared.done:

@@ -77,8 +77,9 @@ type StreamConfig struct {
 }
 
 // A KeyAsker is a [Source] that can ask the far end for a key frame (RTCP PLI,
-// GB/T 28181 IFrameCmd). The stream's owner calls it, every 2 s at most, while a
-// consumer waits for a key frame that the ring does not hold. It must not block.
+// GB/T 28181 IFrameCmd). The stream's owner calls it, every 2 s at most, while
+// somebody waits for a key frame that the ring does not hold, or after
+// [Stream.AskKey]. It must not block.
 type KeyAsker interface {
 	AskKey() error
 }
