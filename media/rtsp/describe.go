@@ -19,6 +19,7 @@ import (
 type offered struct {
 	track media.Track
 	url   *base.URL // for SETUP
+	fir   bool      // key frames are asked for by FIR rather than PLI
 }
 
 // describe asks for the description and chooses the first video and the first
@@ -97,7 +98,7 @@ func choose(ssd *sdp.SessionDescription, from *base.URL) ([]offered, error) {
 		}
 		if !*taken {
 			*taken = true
-			list = append(list, offered{t, controlOf(m.Attributes, from)})
+			list = append(list, offered{t, controlOf(m.Attributes, from), fullIntra(m.Attributes)})
 		}
 	}
 	if len(list) == 0 {

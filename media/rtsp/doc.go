@@ -42,7 +42,10 @@ type Config struct {
 	Basic    bool          // answer a Basic challenge too, which hands the password to whoever listens
 	UDP      bool          // prefer UDP to TCP
 	Timeout  time.Duration // of each exchange; 0: 5 s
-	Log      *slog.Logger  // nil: discard
+	// KeyFrame asks the encoder for a key frame in its own way, besides RTCP; nil: there
+	// is none. It is called on a goroutine of its own, and ends with its context.
+	KeyFrame func(context.Context) error
+	Log      *slog.Logger // nil: discard
 }
 
 // Limits of patience with an encoder that plays.

@@ -19,6 +19,9 @@ type flow struct {
 	hasInfo bool
 	begun   bool
 
+	fir  bool  // asks for key frames by FIR
+	firs uint8 // sent
+
 	ssrc       uint32
 	first, top uint32 // extended sequence numbers
 	received   uint32
@@ -90,7 +93,7 @@ func (f *flow) report(b []byte, own uint32, now time.Time) {
 	if since > got {
 		fraction = uint8(uint64(since-got) << 8 / uint64(since))
 	}
-	b[0], b[1] = 2<<6|1, 201
+	b[0], b[1] = 2<<6|1, typeReceiver
 	binary.BigEndian.PutUint16(b[2:], reportBytes/4-1)
 	binary.BigEndian.PutUint32(b[4:], own)
 	binary.BigEndian.PutUint32(b[8:], f.ssrc)

@@ -26,6 +26,7 @@ type link struct {
 	out     sock.Vector
 	about   string // address of requests
 	ssrc    uint32 // of our receiver reports
+	prompts *prompter
 	asked   struct {
 		method base.Method
 		seq    int // of the keepalive
@@ -254,4 +255,5 @@ func (l *link) teardown() {
 	}
 	l.conn.Close()
 	l.session.close()
+	l.prompts.close()
 }

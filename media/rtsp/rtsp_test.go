@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
 	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"districtgateway/media"
@@ -30,6 +32,8 @@ type server struct {
 	stream *gortsplib.ServerStream
 	desc   *description.Session
 	reject bool // every password is wrong
+	lazy   bool // a key picture comes only when it is asked for
+	asked  atomic.Bool
 }
 
 func (s *server) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
@@ -43,7 +47,12 @@ func (s *server) OnSetup(*gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *g
 	return &base.Response{StatusCode: base.StatusOK}, s.stream, nil
 }
 
-func (s *server) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+func (s *server) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+	ctx.Session.OnPacketRTCPAny(func(_ *description.Media, p rtcp.Packet) {
+		if _, ok := p.(*rtcp.PictureLossIndication); ok {
+			s.asked.Store(true)
+		}
+	})
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
@@ -94,7 +103,7 @@ func (s *server) play(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for i := 0; ; i++ {
-		for _, b := range video.Video(media.H264, uint32(i)*3600, mediatest.Slice(media.H264, i%10 == 0, 3000, byte(i))) {
+		for _, b := range video.Video(media.H264, uint32(i)*3600, mediatest.Slice(media.H264, s.asked.Swap(false) || !s.lazy && i%10 == 0, 3000, byte(i))) {
 			s.write(0, b)
 		}
 		s.write(1, audio.Packet(uint32(i)*320, true, make([]byte, 320)))

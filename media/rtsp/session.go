@@ -300,7 +300,7 @@ func (s *session) setup(i int, t offered) error {
 		ids = *got.channels
 	}
 	s.tracks, s.urls = append(s.tracks, t.track), append(s.urls, t.url.String())
-	s.flows = append(s.flows, &flow{index: i, rate: t.track.ClockRate, pt: t.track.PayloadType, channels: ids})
+	s.flows = append(s.flows, &flow{index: i, rate: t.track.ClockRate, pt: t.track.PayloadType, channels: ids, fir: t.fir})
 	return nil
 }
 
@@ -354,7 +354,7 @@ func (s *session) source() (media.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	link := &link{session: s, conn: c, rest: append(s.early, rest...), ssrc: rand.Uint32()}
+	link := &link{session: s, conn: c, rest: append(s.early, rest...), ssrc: rand.Uint32(), prompts: newPrompter(s.cfg.KeyFrame)}
 	s.early = nil
 	if s.cfg.UDP {
 		return &udpSource{link: link}, nil

@@ -22,6 +22,7 @@ type tcpSource struct {
 	at    uint64 // position in the ring of the next frame or message
 	begun bool
 	spare [4 + reportBytes]byte
+	plea  [4 + feedbackBytes]byte
 }
 
 func (t *tcpSource) Receive(s *media.Stream, deadline time.Time) error {

@@ -102,6 +102,7 @@ func (u *udpSource) arrives(ctx context.Context) bool {
 type udpSource struct {
 	*link
 	spare [reportBytes]byte
+	plea  [feedbackBytes]byte
 	drain [2048]byte
 }
 
