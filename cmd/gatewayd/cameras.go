@@ -310,14 +310,14 @@ func (cs *cameras) open(ctx context.Context, code domain.Code, profile uint8) (m
 	if url != "" && profile == 1 && c.SubRTSP != "" {
 		url = c.SubRTSP
 	}
+	cfg := rtsp.Config{URL: url, User: user, Password: password, Log: cs.log}
 	if url == "" {
 		var err error
-		if url, err = cs.ask(ctx, c, profile); err != nil {
+		if cfg.URL, cfg.KeyFrame, err = cs.ask(ctx, c, profile); err != nil {
 			cs.lookAgain()
 			return media.Opened{}, err
 		}
 	}
-	cfg := rtsp.Config{URL: url, User: user, Password: password, Log: cs.log}
 	if e := cs.settings(c); e != nil {
 		cfg.UDP, cfg.Basic = e.UDP, e.Basic
 	}
@@ -329,33 +329,49 @@ var errMoved = errors.New("another encoder answers at its address")
 
 // ask asks an encoder for the address of a stream, after making sure that it is
 // the one we mean: addresses move, and footage must not end up under another's code.
-func (cs *cameras) ask(ctx context.Context, c camera, profile uint8) (string, error) {
+// keyFrame asks for a key frame of that stream.
+func (cs *cameras) ask(ctx context.Context, c camera, profile uint8) (url string, keyFrame func(context.Context) error, err error) {
 	if c.Address == "" {
-		return "", fmt.Errorf("%w: not found on the network yet", domain.ErrOffline)
+		return "", nil, fmt.Errorf("%w: not found on the network yet", domain.ErrOffline)
 	}
 	user, password := cs.credentials(c)
-	client, err := onvif.New(onvif.Config{Address: c.Address, User: user, Password: password, Insecure: true})
+	cfg := onvif.Config{Address: c.Address, User: user, Password: password, Insecure: true}
+	client, err := onvif.New(cfg)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer client.Close()
 	d, err := client.Identify(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	base, n := splitSource(c.Identity)
 	if base != "" && !sameIdentity(base, d.Key()) {
-		return "", fmt.Errorf("%s: %w", c.Address, errMoved)
+		return "", nil, fmt.Errorf("%s: %w", c.Address, errMoved)
 	}
 	if n >= len(d.Channels) {
-		return "", fmt.Errorf("video source %d: %w", n+1, media.ErrNoTracks)
+		return "", nil, fmt.Errorf("video source %d: %w", n+1, media.ErrNoTracks)
 	}
 	p := d.Channels[n].Main
 	if profile == 1 && d.Channels[n].Sub.Token != "" {
 		p = d.Channels[n].Sub
 	}
 	cs.update(c.Code, func(s *service) { s.streams = streamsOf(d.Channels[n]) })
-	return client.StreamURI(ctx, p, onvif.TCP)
+	url, err = client.StreamURI(ctx, p, onvif.TCP)
+	return url, syncPoint(cfg, p), err
+}
+
+// syncPoint returns what asks an encoder for a key frame of a profile. It is asked
+// rarely: no connection is kept for it.
+func syncPoint(cfg onvif.Config, p onvif.Profile) func(context.Context) error {
+	return func(ctx context.Context) error {
+		client, err := onvif.New(cfg)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return client.KeyFrame(ctx, p)
+	}
 }
 
 func streamsOf(c onvif.Channel) uint8 {

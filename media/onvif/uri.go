@@ -19,6 +19,8 @@ const (
 	UDP
 	// HTTP is RTSP with interleaved RTP, tunnelled through HTTP.
 	HTTP
+	// Multicast is RTP over UDP to a group, set up by RTSP.
+	Multicast
 )
 
 // protocol is the transport's name in ver10 (Media §5.15.1) and in ver20
@@ -29,6 +31,8 @@ func (t Transport) protocol() (ver10, ver20 string) {
 		return "UDP", "RtspUnicast"
 	case HTTP:
 		return "HTTP", "RtspOverHttp"
+	case Multicast:
+		return "UDP", "RtspMulticast"
 	}
 	return "RTSP", "RTSP"
 }
@@ -53,6 +57,9 @@ func (c *Client) StreamURI(ctx context.Context, p Profile, t Transport) (string,
 	if !p.Media2 {
 		in := media.GetStreamUri{ProfileToken: xonvif.ReferenceToken(p.Token)}
 		in.StreamSetup.Stream = "RTP-Unicast"
+		if t == Multicast {
+			in.StreamSetup.Stream = "RTP-Multicast"
+		}
 		in.StreamSetup.Transport.Protocol = xonvif.TransportProtocol(old)
 		k.ns, k.in = nsMedia, in
 	}

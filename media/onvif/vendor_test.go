@@ -49,8 +49,9 @@ var modern = map[string]string{
 <tt:RateControl><tt:FrameRateLimit>25</tt:FrameRateLimit><tt:BitrateLimit>8192</tt:BitrateLimit></tt:RateControl></tr2:VideoEncoder>
 <tr2:AudioEncoder token="a0"><tt:Encoding>MP4A-LATM</tt:Encoding><tt:Bitrate>64</tt:Bitrate><tt:SampleRate>48</tt:SampleRate></tr2:AudioEncoder>
 <tr2:PTZ token="ptz0"><tt:NodeToken>n</tt:NodeToken></tr2:PTZ></tr2:Configurations></tr2:Profiles></tr2:GetProfilesResponse>`),
-	"GetStreamUri":   soap(`<tr2:GetStreamUriResponse><tr2:Uri>rtsp://u:p@192.168.1.64:8554/main?x=1&amp;y=2</tr2:Uri></tr2:GetStreamUriResponse>`),
-	"GetSnapshotUri": soap(`<tr2:GetSnapshotUriResponse><tr2:Uri>http://192.168.1.64/snap.jpg</tr2:Uri></tr2:GetSnapshotUriResponse>`),
+	"GetStreamUri":            soap(`<tr2:GetStreamUriResponse><tr2:Uri>rtsp://u:p@192.168.1.64:8554/main?x=1&amp;y=2</tr2:Uri></tr2:GetStreamUriResponse>`),
+	"SetSynchronizationPoint": soap(`<tr2:SetSynchronizationPointResponse/>`),
+	"GetSnapshotUri":          soap(`<tr2:GetSnapshotUriResponse><tr2:Uri>http://192.168.1.64/snap.jpg</tr2:Uri></tr2:GetSnapshotUriResponse>`),
 	"GetStatus": soap(`<tptz:GetStatusResponse><tptz:PTZStatus><tt:Position><tt:PanTilt x="0.5" y="-0.25" space="http://www.onvif.org/ver10/tptz/PanTiltSpaces/PositionGenericSpace"/>
 <tt:Zoom x="1"/></tt:Position><tt:MoveStatus><tt:PanTilt>IDLE</tt:PanTilt><tt:Zoom>MOVING</tt:Zoom></tt:MoveStatus><tt:UtcTime>2024-01-01T00:00:00Z</tt:UtcTime></tptz:PTZStatus></tptz:GetStatusResponse>`),
 	"GetPresets": soap(`<tptz:GetPresetsResponse><tptz:Preset token="1"><tt:Name>gate</tt:Name></tptz:Preset>

@@ -70,6 +70,21 @@ func TestRequestsAreWhatTheServicesAskFor(t *testing.T) {
 			return err
 		}, "/onvif/media", `<trt:GetStreamUri><trt:StreamSetup><onvif:Stream>RTP-Unicast</onvif:Stream><onvif:Transport><onvif:Protocol>HTTP</onvif:Protocol>` +
 			`</onvif:Transport></trt:StreamSetup><trt:ProfileToken>p</trt:ProfileToken></trt:GetStreamUri>`},
+		"group, ver20": {func(ctx context.Context, c *Client) error {
+			_, err := c.StreamURI(ctx, Profile{Token: "p", Media2: true}, Multicast)
+			return err
+		}, "/onvif/media2", `<tr2:GetStreamUri><tr2:Protocol>RtspMulticast</tr2:Protocol><tr2:ProfileToken>p</tr2:ProfileToken></tr2:GetStreamUri>`},
+		"group, ver10": {func(ctx context.Context, c *Client) error {
+			_, err := c.StreamURI(ctx, Profile{Token: "p"}, Multicast)
+			return err
+		}, "/onvif/media", `<trt:GetStreamUri><trt:StreamSetup><onvif:Stream>RTP-Multicast</onvif:Stream><onvif:Transport><onvif:Protocol>UDP</onvif:Protocol>` +
+			`</onvif:Transport></trt:StreamSetup><trt:ProfileToken>p</trt:ProfileToken></trt:GetStreamUri>`},
+		"key frame, ver20": {func(ctx context.Context, c *Client) error {
+			return c.KeyFrame(ctx, Profile{Token: "p", Media2: true})
+		}, "/onvif/media2", `<tr2:SetSynchronizationPoint><tr2:ProfileToken>p</tr2:ProfileToken></tr2:SetSynchronizationPoint>`},
+		"key frame, ver10": {func(ctx context.Context, c *Client) error {
+			return c.KeyFrame(ctx, Profile{Token: "p"})
+		}, "/onvif/media", `<trt:SetSynchronizationPoint><trt:ProfileToken>p</trt:ProfileToken></trt:SetSynchronizationPoint>`},
 		"snapshot, ver10": {func(ctx context.Context, c *Client) error {
 			_, err := c.SnapshotURI(ctx, Profile{Token: "p"})
 			return err

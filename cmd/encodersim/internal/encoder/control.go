@@ -29,6 +29,13 @@ type State struct {
 	PTZ      *PTZ                 `json:"ptz,omitempty"`
 	Talk     Talk                 `json:"talk"`
 	Skew     string               `json:"clock_off"`
+	Asked    KeyRequests          `json:"key_pictures_asked"`
+}
+
+// KeyRequests counts who asked for a key picture.
+type KeyRequests struct {
+	RTCP  uint64 `json:"rtcp"`  // PLI and FIR
+	ONVIF uint64 `json:"onvif"` // SetSynchronizationPoint
 }
 
 // A PTZ is the state of the head.
@@ -47,7 +54,8 @@ func (e *Encoder) State() State {
 		Name: id.Name, Serial: id.Serial, MAC: id.MAC, UUID: e.uuid(), ONVIF: e.ONVIF(),
 		RTSP: map[string]string{}, Pictures: map[string]uint64{},
 		Up: e.Up(), H265: e.player.Shown(0).H265, Sessions: e.rtsp.Sessions(), Talk: e.talk.report(),
-		Skew: e.clockError().Round(time.Millisecond).String(),
+		Skew:  e.clockError().Round(time.Millisecond).String(),
+		Asked: KeyRequests{e.asks.rtcp.Load(), e.asks.onvif.Load()},
 	}
 	for i, n := range e.player.Numbers() {
 		s.Pictures[Profiles()[i]] = n

@@ -72,7 +72,8 @@ type Encoder struct {
 	talk    talk
 	reboots chan time.Duration
 
-	skew    atomic.Int64 // nanoseconds the clock is wrong by
+	asks    struct{ rtcp, onvif atomic.Uint64 } // for key pictures
+	skew    atomic.Int64                        // nanoseconds the clock is wrong by
 	loss    atomic.Pointer[loss]
 	mu      sync.Mutex // guards what follows
 	state   settings
@@ -154,12 +155,12 @@ func (e *Encoder) build(videos [2]*clip.Video) {
 	}
 	e.rtsp = rtspserver.New(rtspserver.Config{
 		Streams: e.streams, Credentials: e.credentials, SHA256: e.cfg.SHA256, BackChannel: e.talk.hear,
-		Joining: e.joining, Joined: e.joined, Log: e.cfg.Log,
+		Joining: e.joining, Joined: e.joined, KeyFrame: e.keyFrame(&e.asks.rtcp), Log: e.cfg.Log,
 	})
 	e.onvif = onvifserver.New(onvifserver.Config{
 		Identity: e.cfg.Identity, Scopes: e.scopes(), Credentials: e.credentials, Profiles: e.profiles,
 		RTSPPort: portOf(e.addrs.RTSP), PTZ: e.cfg.PTZ, Clock: e.clock, SetClock: e.setClock,
-		Reboot: func() { e.Reboot(e.cfg.RebootTime) }, Log: e.cfg.Log,
+		KeyFrame: e.keyFrame(&e.asks.onvif), Reboot: func() { e.Reboot(e.cfg.RebootTime) }, Log: e.cfg.Log,
 	})
 }
 
@@ -286,6 +287,14 @@ func (e *Encoder) joining() {
 
 func (e *Encoder) joined() {
 	if e.cfg.KeyOnPlay {
+		e.player.Key()
+	}
+}
+
+// keyFrame makes what answers requests for a key picture, and counts them.
+func (e *Encoder) keyFrame(count *atomic.Uint64) func() {
+	return func() {
+		count.Add(1)
 		e.player.Key()
 	}
 }

@@ -21,6 +21,7 @@ var mediaActions = map[string]action{
 	"GetProfiles":                   (*Server).getProfiles,
 	"GetProfile":                    (*Server).getProfile,
 	"GetStreamUri":                  (*Server).getStreamURI,
+	"SetSynchronizationPoint":       (*Server).syncPoint,
 	"GetVideoSources":               (*Server).getVideoSources,
 	"GetVideoEncoderConfigurations": (*Server).getVideoEncoders,
 	"GetAudioEncoderConfigurations": (*Server).getAudioEncoders,
@@ -170,11 +171,29 @@ func (s *Server) getStreamURI(r *request) (node, *fault) {
 		el("tt:InvalidAfterConnect", false), el("tt:InvalidAfterReboot", false), el("tt:Timeout", "PT0S"))), nil
 }
 
+// syncPoint makes a key picture (Media section 5.18.1).
+func (s *Server) syncPoint(r *request) (node, *fault) {
+	if _, f := s.profile(r.body.value("ProfileToken")); f != nil {
+		return node{}, f
+	}
+	s.cfg.KeyFrame()
+	return el("trt:SetSynchronizationPointResponse"), nil
+}
+
+// syncPoint2 is the same in media2 (section 5.6).
+func (s *Server) syncPoint2(r *request) (node, *fault) {
+	if _, f := s.syncPoint(r); f != nil {
+		return node{}, f
+	}
+	return el("tr2:SetSynchronizationPointResponse"), nil
+}
+
 // media2Actions are those of ver20/media. It is a table, never written.
 var media2Actions = map[string]action{
 	"GetServiceCapabilities":        (*Server).media2Capabilities,
 	"GetProfiles":                   (*Server).getProfiles2,
 	"GetStreamUri":                  (*Server).getStreamURI2,
+	"SetSynchronizationPoint":       (*Server).syncPoint2,
 	"GetVideoEncoderConfigurations": (*Server).getVideoEncoders2,
 	"GetAudioEncoderConfigurations": (*Server).getAudioEncoders2,
 }

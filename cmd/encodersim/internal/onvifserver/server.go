@@ -55,6 +55,7 @@ type Config struct {
 	PTZ         bool
 	Clock       func() time.Time  // what the device believes the time to be
 	SetClock    func(t time.Time) // zero t: follow the host again
+	KeyFrame    func()            // a key picture is wanted
 	Reboot      func()            // must not wait for the request to end
 	Log         *slog.Logger
 }

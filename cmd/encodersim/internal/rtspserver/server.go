@@ -20,6 +20,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/format"
 	"github.com/bluenviron/gortsplib/v5/pkg/liberrors"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 )
 
@@ -31,6 +32,7 @@ type Config struct {
 	BackChannel func(p *rtp.Packet)            // one packet of talk, G.711 A-law; keep nothing
 	Joining     func()                         // a reader is about to be added
 	Joined      func()                         // it was
+	KeyFrame    func()                         // a reader wants a key picture (RTCP PLI or FIR)
 	Log         *slog.Logger
 }
 
@@ -205,6 +207,12 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 	}
 	ctx.Session.OnPacketRTPAny(func(_ *description.Media, _ format.Format, p *rtp.Packet) {
 		h.cfg.BackChannel(p)
+	})
+	ctx.Session.OnPacketRTCPAny(func(_ *description.Media, p rtcp.Packet) {
+		switch p.(type) {
+		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+			h.cfg.KeyFrame()
+		}
 	})
 	h.server().update(ctx.Session, func(v *Session) { v.Playing = true })
 	h.reportSoon()
