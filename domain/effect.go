@@ -135,6 +135,13 @@ type (
 		Command  Command
 		Deadline time.Time
 	}
+	// AskKeyFrame asks a lower for a key frame of a channel, by its own id (IFrameCmd).
+	AskKeyFrame struct {
+		Tag     Tag
+		Peer    PeerRef
+		SN      int
+		Channel Code
+	}
 	// SendMediaStatus tells the receiver in the dialog that everything was sent.
 	SendMediaStatus struct {
 		Tag     Tag
@@ -225,6 +232,9 @@ type (
 		Leg     LegID
 		Command Command
 	}
+	// WantKeyFrame wants a key frame of a channel of our own, on each stream of it that
+	// runs. It has no outcome.
+	WantKeyFrame struct{ Channel Code }
 	// CloseLeg releases a leg.
 	CloseLeg struct{ Leg LegID }
 )
@@ -338,6 +348,8 @@ func (RecordsFound) effect()    {}
 func (Note) effect()            {}
 func (Idle) effect()            {}
 
+func (AskKeyFrame) effect()     {}
+func (WantKeyFrame) effect()    {}
 func (Subscribe) effect()       {}
 func (EndSubscription) effect() {}
 func (ReplySubscribe) effect()  {}

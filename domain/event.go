@@ -155,6 +155,13 @@ type (
 		Command  Command
 		Deadline time.Time // when the caller gives up; zero if it did not say
 	}
+	// KeyFrameIn: an upper asks for a key frame of Target (IFrameCmd). It is answered by
+	// Reply, and by nothing else.
+	KeyFrameIn struct {
+		Ref    Ref
+		Origin Origin
+		Target NodeID
+	}
 	// MediaStatusIn: the sender has sent everything (NotifyType 121).
 	MediaStatusIn struct {
 		Ref     Ref
@@ -243,6 +250,8 @@ type (
 		Leg    LegID
 		Answer Endpoint
 	}
+	// KeyFrameWanted: who watches what a receiving leg receives waits for a key frame.
+	KeyFrameWanted struct{ Leg LegID }
 	// MediaEnded: a leg failed to open, broke, or (Err nil) has sent everything.
 	// Its resources are released already.
 	MediaEnded struct {
@@ -362,6 +371,9 @@ func (ReceiverOpened) event() {}
 func (ReceiverReady) event()  {}
 func (SenderOpened) event()   {}
 func (MediaEnded) event()     {}
+
+func (KeyFrameIn) event()     {}
+func (KeyFrameWanted) event() {}
 
 func (SubscribeIn) event()      {}
 func (SubscriptionOver) event() {}

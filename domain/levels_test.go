@@ -219,3 +219,28 @@ func TestRefusalNamesTheLevelAndTheCause(t *testing.T) {
 	}
 	checkNothingLeft(t, l.Network)
 }
+
+// TestKeyFrameIsAskedForThroughThreeLevels: who waits for one at the top has the
+// encoder at the bottom asked, once for all who wait.
+func TestKeyFrameIsAskedForThroughThreeLevels(t *testing.T) {
+	l := online(t, newLevels(3))
+	tk := l.province.Watch(gate, domain.Live, domain.Range{})
+	l.Run(2 * time.Second)
+	if !tk.Open {
+		t.Fatalf("%+v", tk)
+	}
+	for range 5 {
+		l.province.Step(domain.KeyFrameWanted{Leg: tk.Source})
+	}
+	l.Run(time.Second)
+	if p, c, d := l.province.Count["AskKeyFrame"], l.city.Count["AskKeyFrame"], l.district.Count["WantKeyFrame"]; p != 1 || c != 1 || d != 1 {
+		t.Errorf("asked %d times at the top, %d between, %d at the encoder", p, c, d)
+	}
+	l.Run(4 * time.Second)
+	if d := l.district.Count["WantKeyFrame"]; d != 2 {
+		t.Errorf("the encoder was asked %d times in all, want the second for who asked too soon", d)
+	}
+	l.province.Leave(tk)
+	l.Run(time.Second)
+	checkNothingLeft(t, l.Network)
+}

@@ -185,11 +185,11 @@ func (l *Loop) step(ev Event) (idle bool) {
 func (l *Loop) perform(fx Effect) bool {
 	switch fx := fx.(type) {
 	case Register, Keepalive, Probe, Query, SendCatalog, SendChanges, SendRecords,
-		SendInfo, SendState, Subscribe, EndSubscription, Invite, Cancel, Bye, Control, SendMediaStatus:
+		SendInfo, SendState, Subscribe, EndSubscription, Invite, Cancel, Bye, Control, AskKeyFrame, SendMediaStatus:
 		l.ports.Transceiver.Send(fx)
 	case Reply, ReplyRegister, ReplySubscribe, AnswerInvite, RefuseInvite:
 		l.ports.Transceiver.Answer(fx)
-	case OpenReceiver, ConnectReceiver, OpenSender, StartSender, HoldReceiver, ControlSender, CloseLeg:
+	case OpenReceiver, ConnectReceiver, OpenSender, StartSender, HoldReceiver, ControlSender, WantKeyFrame, CloseLeg:
 		l.ports.Media.Do(fx)
 	case FindRecords:
 		l.ports.Archive.Find(fx)

@@ -84,8 +84,8 @@ func TestLoopHandsEveryEffectToItsPort(t *testing.T) {
 	l.ports = Ports{port("transceiver"), port("media"), port("archive"), port("store"), port("users")}
 	for name, effects := range map[string][]Effect{
 		"transceiver": {Register{}, Keepalive{}, Probe{}, Query{}, SendCatalog{}, SendChanges{}, SendRecords{}, SendInfo{},
-			SendState{}, Invite{}, Cancel{}, Bye{}, Control{}, SendMediaStatus{}, Reply{}, ReplyRegister{}, AnswerInvite{}, RefuseInvite{}},
-		"media":   {OpenReceiver{}, ConnectReceiver{}, OpenSender{}, StartSender{}, HoldReceiver{}, ControlSender{}, CloseLeg{}},
+			SendState{}, Invite{}, Cancel{}, Bye{}, Control{}, AskKeyFrame{}, SendMediaStatus{}, Reply{}, ReplyRegister{}, AnswerInvite{}, RefuseInvite{}},
+		"media":   {OpenReceiver{}, ConnectReceiver{}, OpenSender{}, StartSender{}, HoldReceiver{}, ControlSender{}, WantKeyFrame{}, CloseLeg{}},
 		"archive": {FindRecords{}},
 		"store":   {SaveLink{}, ForgetLink{}, SaveCatalog{}, SaveTombstone{}, ForgetTombstone{}},
 		"users":   {Opened{}, Denied{}, Ended{}, RecordsFound{}, Done{}},

@@ -17,7 +17,7 @@ type Transceiver interface {
 // Media opens and closes the ends of media.
 type Media interface {
 	// Do performs OpenReceiver, ConnectReceiver, OpenSender, StartSender, HoldReceiver,
-	// ControlSender or CloseLeg.
+	// ControlSender, WantKeyFrame or CloseLeg.
 	Do(Effect)
 }
 

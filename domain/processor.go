@@ -32,6 +32,7 @@ type Processor struct {
 	cat    catalog
 	calls  calls
 	asks   asks
+	keys   map[Code]*keyOrder // channels that were asked for a key frame
 }
 
 // NewProcessor returns a processor that knows what state kept. Its lowers are
@@ -43,7 +44,7 @@ func NewProcessor(cfg Config, state State) (*Processor, error) {
 	p := &Processor{
 		cfg: cfg, desk: newDesk(cfg.Seed), byCode: make(map[Code]*upper), lowers: make(map[Code]*lower),
 		cat: newCatalog(cfg), calls: newCalls(cfg),
-		asks: asks{down: make(map[int]*ask), own: make(map[Tag]find)},
+		asks: asks{down: make(map[int]*ask), own: make(map[Tag]find)}, keys: make(map[Code]*keyOrder),
 	}
 	for _, pc := range cfg.Peers {
 		if pc.Role == Upper {
@@ -121,6 +122,10 @@ func (p *Processor) Step(now time.Time, ev Event) []Effect {
 		p.byeIn(ev)
 	case ControlIn:
 		p.controlIn(ev)
+	case KeyFrameIn:
+		p.keyFrameIn(ev)
+	case KeyFrameWanted:
+		p.keyFrameWanted(ev)
 	case MediaStatusIn:
 		p.mediaStatusIn(ev)
 	case Answered:

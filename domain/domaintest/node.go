@@ -237,7 +237,7 @@ func (node *Node) perform(fx domain.Effect) {
 	case domain.FindRecords:
 		node.find(fx)
 	case domain.OpenReceiver, domain.ConnectReceiver, domain.OpenSender, domain.StartSender, domain.CloseLeg,
-		domain.HoldReceiver, domain.ControlSender:
+		domain.HoldReceiver, domain.ControlSender, domain.WantKeyFrame:
 		node.media(fx)
 	default:
 		node.message(fx)
@@ -315,6 +315,10 @@ func (node *Node) message(fx domain.Effect) {
 		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
 			return domain.QueryIn{Ref: ref, Origin: o, Kind: fx.Kind, SN: fx.SN, Target: fx.Target, Range: fx.Range,
 				Filter: fx.Filter, Asker: fx.Asker}
+		})
+	case domain.AskKeyFrame:
+		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
+			return domain.KeyFrameIn{Ref: ref, Origin: o, Target: domain.NodeID(fx.Channel)}
 		})
 	case domain.SendInfo:
 		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {

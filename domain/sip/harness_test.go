@@ -197,6 +197,8 @@ func agreeable(s *station, ev domain.Event) {
 		s.Answer(domain.Reply{Ref: ev.Ref})
 	case domain.MediaStatusIn:
 		s.Answer(domain.Reply{Ref: ev.Ref})
+	case domain.KeyFrameIn:
+		s.Answer(domain.Reply{Ref: ev.Ref})
 	}
 }
 

@@ -74,6 +74,8 @@ func (t *Transceiver) translate(r *request, m manscdp.Message) (func(domain.Ref)
 		})
 	case *manscdp.MediaStatus:
 		return t.mediaStatusIn(r, m)
+	case *manscdp.DeviceControl:
+		return controlIn(r, m)
 	}
 	return nil, nil
 }
@@ -89,6 +91,17 @@ func keepaliveIn(r *request, m *manscdp.Keepalive) (func(domain.Ref) domain.Even
 		}
 	}
 	return func(ref domain.Ref) domain.Event { ev.Ref = ref; return ev }, nil
+}
+
+// controlIn reads what a device is to do. Of all commands only the request for a key
+// frame is passed on.
+func controlIn(r *request, m *manscdp.DeviceControl) (func(domain.Ref) domain.Event, error) {
+	if _, ok := m.Command.(*manscdp.KeyFrame); !ok {
+		return nil, nil
+	}
+	return answerIn(m.Header(), func(ref domain.Ref, _ int, id domain.NodeID) domain.Event {
+		return domain.KeyFrameIn{Ref: ref, Origin: r.origin, Target: id}
+	})
 }
 
 // answerIn reads what every body has and leaves the rest to event.

@@ -272,6 +272,11 @@ func query(fx domain.Query) manscdp.Message {
 	return &manscdp.CatalogQuery{Head: head}
 }
 
+// keyFrameOrder is a DeviceControl that no response answers.
+func keyFrameOrder(fx domain.AskKeyFrame) manscdp.Message {
+	return &manscdp.DeviceControl{Head: manscdp.Head{SN: formatSN(fx.SN), DeviceID: string(fx.Channel)}, Command: new(manscdp.KeyFrame)}
+}
+
 func infoResponse(fx domain.SendInfo) manscdp.Message   { return infoFrom(fx.SN, fx.Info) }
 func stateResponse(fx domain.SendState) manscdp.Message { return stateFrom(fx.SN, fx.State) }
 

@@ -455,6 +455,7 @@ func TestUnservedCommandsAreAnsweredAsTheStandardWants(t *testing.T) {
 		"later query":   {"<Query><CmdType>Brandnew</CmdType><SN>405</SN><DeviceID>33010300001320000001</DeviceID></Query>", "200 OK", true},
 		"guard":         {"<Control><CmdType>DeviceControl</CmdType><SN>405</SN><DeviceID>33010300001320000001</DeviceID><GuardCmd>SetGuard</GuardCmd></Control>", "200 OK", true},
 		"camera moved":  {"<Control><CmdType>DeviceControl</CmdType><SN>405</SN><DeviceID>33010300001320000001</DeviceID><PTZCmd>A50F010280000037</PTZCmd></Control>", "200 OK", false},
+		"drag zoom":     {"<Control><CmdType>DeviceControl</CmdType><SN>405</SN><DeviceID>33010300001320000001</DeviceID><DragZoomIn><Length>4</Length><Width>3</Width><MidPointX>2</MidPointX><MidPointY>1</MidPointY><LengthX>1</LengthX><LengthY>1</LengthY></DragZoomIn></Control>", "200 OK", false},
 		"late response": {"<Response><CmdType>Alarm</CmdType><SN>405</SN><DeviceID>33010300001320000001</DeviceID><Result>OK</Result></Response>", "200 OK", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -474,6 +475,44 @@ func TestUnservedCommandsAreAnsweredAsTheStandardWants(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestKeyFrameIsAskedForWithoutAResponse: the command travels as the standard has it, is
+// answered by 200 or a refusal, and by no message (GB/T 28181-2022 A.2.3.1).
+func TestKeyFrameIsAskedForWithoutAResponse(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport string) {
+		joined(t, transport, func(t *testing.T, w *world) {
+			before := w.up.Stats().Received
+			for _, refusal := range []error{nil, domain.ErrNoChannel} {
+				w.down.script(func(s *station, ev domain.Event) {
+					if in, ok := ev.(domain.KeyFrameIn); ok {
+						s.Answer(domain.Reply{Ref: in.Ref, Err: refusal})
+					}
+				})
+				a := w.up.answer(func(tag domain.Tag) domain.Effect {
+					return domain.AskKeyFrame{Tag: tag, Peer: lowerRef(), SN: 77, Channel: camera}
+				})
+				in := expect[domain.KeyFrameIn](w.down)
+				if want := map[bool]int{true: 200, false: 404}[refusal == nil]; a.Status != want || in.Target != domain.NodeID(camera) || in.Origin.From != city {
+					t.Errorf("answered %d, want %d: %+v", a.Status, want, in)
+				}
+			}
+			time.Sleep(time.Minute)
+			if got := w.up.Stats().Received - before; got != 0 {
+				t.Errorf("%d messages came back", got)
+			}
+		})
+	})
+	withRaw(t, func(t *testing.T, w *world, p *rawPeer) {
+		p.enrol()
+		for _, name := range []string{"IFrameCmd", "IFameCmd"} {
+			got := p.status(keepaliveText("", "", "<Control><CmdType>DeviceControl</CmdType><SN>405</SN><DeviceID>33010300001320000001</DeviceID><"+
+				name+">Send</"+name+"></Control>"))
+			if in := expect[domain.KeyFrameIn](w.up); got != "200 OK" || in.Target != "33010300001320000001" {
+				t.Errorf("%s: %s, %+v", name, got, in)
+			}
+		}
+	})
 }
 
 // FuzzInbound lets a registered peer send anything: nothing panics, and the next

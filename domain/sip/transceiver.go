@@ -228,6 +228,8 @@ func (t *Transceiver) plan(fx domain.Effect) (domain.Tag, func(context.Context) 
 		return fx.Tag, t.bye(fx)
 	case domain.Control:
 		return fx.Tag, func(ctx context.Context) domain.Answered { return t.control(ctx, fx) }
+	case domain.AskKeyFrame:
+		return fx.Tag, t.single(fx.Tag, fx.Peer, keyFrameOrder(fx))
 	case domain.SendMediaStatus:
 		return fx.Tag, func(ctx context.Context) domain.Answered { return t.mediaStatus(ctx, fx) }
 	case domain.Cancel:
