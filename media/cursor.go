@@ -67,7 +67,9 @@ func (c *Cursor) find(s *Stream) (n uint64, ok bool) {
 		n, ok = s.LastKey()
 		ok = ok && n >= c.next
 	}
-	s.pace.key.waiting = s.pace.key.waiting || !ok
+	if !ok {
+		s.WantKey()
+	}
 	return n, ok
 }
 

@@ -134,6 +134,7 @@ func (e *Export) settled(s *media.Stream, now time.Time) bool {
 	}
 	key, ok := s.LastKey()
 	if !ok {
+		s.WantKey()
 		return false
 	}
 	_, next := s.Units()

@@ -302,6 +302,15 @@ func (cs *cameras) live(code domain.Code, profile uint8) (*media.Stream, func(),
 	return s, release, nil
 }
 
+// askKey wants a key frame on each stream of a channel that runs.
+func (cs *cameras) askKey(code domain.Code) {
+	for _, name := range profileNames {
+		if s, running := cs.hub.Lookup(media.Key{Channel: string(code), Profile: name}); running {
+			s.AskKey()
+		}
+	}
+}
+
 // open connects to an encoder's stream.
 func (cs *cameras) open(ctx context.Context, code domain.Code, profile uint8) (media.Opened, error) {
 	c := cs.camera(code)

@@ -29,6 +29,8 @@ type sources interface {
 	// play prepares a recording as a stream of its own, not running yet. opened, if not
 	// nil, is given what controls it.
 	play(id domain.StreamID, speed int, opened func(*storage.Player)) (*media.Stream, error)
+	// askKey wants a key frame on each stream of a channel that runs.
+	askKey(channel domain.Code)
 }
 
 // legs performs the media effects of the domain: each leg is one goroutine from
@@ -109,6 +111,8 @@ func (l *legs) Do(e domain.Effect) {
 		if g := l.leg(e.Leg); g != nil {
 			g.control(e.Command)
 		}
+	case domain.WantKeyFrame:
+		l.sources.askKey(e.Channel)
 	case domain.CloseLeg:
 		if g := l.leg(e.Leg); g != nil {
 			g.close()
@@ -250,6 +254,7 @@ func (g *leg) control(c domain.Command) {
 func (l *legs) receive(ctx context.Context, g *leg, e domain.OpenReceiver) error {
 	r, err := relay.OpenReceiver(relay.ReceiverConfig{
 		Ports: l.ports, Transport: relay.Transport(e.Transport), Finite: e.Stream.Kind != domain.Live,
+		AskKey: func() error { return l.askKey(e.Leg) },
 	})
 	if err != nil {
 		return err
@@ -286,6 +291,17 @@ func (l *legs) receive(ctx context.Context, g *leg, e domain.OpenReceiver) error
 		g.mu.Unlock()
 		l.post(domain.ReceiverReady{Leg: g.id})
 	})
+}
+
+// errFull reports that the domain takes no event now.
+var errFull = errors.New("the domain is busy")
+
+// askKey tells the domain that who reads from a leg waits for a key frame.
+func (l *legs) askKey(id domain.LegID) error {
+	if !l.post(domain.KeyFrameWanted{Leg: id}) {
+		return errFull
+	}
+	return nil
 }
 
 // runStream runs a stream that belongs to one leg, and calls ready once it can

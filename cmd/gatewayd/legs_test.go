@@ -42,6 +42,12 @@ func (s *studio) live(domain.Code, uint8) (*media.Stream, func(), error) {
 	return s.stream, func() { close(s.released) }, nil
 }
 
+func (s *studio) askKey(channel domain.Code) {
+	if channel == camera1 {
+		s.stream.AskKey()
+	}
+}
+
 func (s *studio) play(id domain.StreamID, speed int, opened func(*storage.Player)) (*media.Stream, error) {
 	switch {
 	case s.volume != nil:
@@ -123,19 +129,24 @@ func newBox(t *testing.T) *box {
 	return b
 }
 
-// next returns the next event, which must be an E.
+// next returns the next event, which must be an E. That somebody waits for a key frame
+// may come at any time.
 func next[E domain.Event](t *testing.T, b *box) E {
 	t.Helper()
-	select {
-	case e := <-b.events:
-		if got, ok := e.(E); ok {
-			return got
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case e := <-b.events:
+			if got, ok := e.(E); ok {
+				return got
+			}
+			if _, waits := e.(domain.KeyFrameWanted); !waits {
+				t.Fatalf("got %#v", e)
+			}
+		case <-late:
+			t.Fatal("nothing was told")
 		}
-		t.Fatalf("got %#v", e)
-	case <-time.After(20 * time.Second):
-		t.Fatal("nothing was told")
 	}
-	panic("unreachable")
 }
 
 // quiet checks that nothing is told to the domain.
@@ -347,6 +358,23 @@ func TestPanicOfALegEndsThatLegOnly(t *testing.T) {
 	}
 	b.legs.Do(domain.OpenReceiver{Leg: 1, Transport: domain.MediaUDP})
 	next[domain.ReceiverOpened](t, b)
+}
+
+// TestKeyFrameIsAskedForFromLegToLeg: who reads from a receiving leg and waits for a key
+// frame has the domain asked; the domain's word reaches the encoder.
+func TestKeyFrameIsAskedForFromLegToLeg(t *testing.T) {
+	b := newBox(t)
+	b.legs.Do(domain.OpenReceiver{Leg: 1, Stream: domain.StreamID{Channel: camera1}, Transport: domain.MediaUDP, SSRC: 7})
+	offer := next[domain.ReceiverOpened](t, b).Offer
+	b.legs.Do(domain.ConnectReceiver{Leg: 1, Answer: domain.Endpoint{Host: "127.0.0.1", Port: offer.Port}})
+	if e := next[domain.KeyFrameWanted](t, b); e.Leg != 1 { // no picture has come
+		t.Errorf("%+v", e)
+	}
+	await(t, "the encoder is open", func() bool { return b.studio.stream.State().Connected })
+	b.legs.Do(domain.WantKeyFrame{Channel: "33010600001320000099"})
+	b.legs.Do(domain.WantKeyFrame{Channel: camera1})
+	await(t, "the encoder is asked", func() bool { _, _, asked := b.studio.encoder.Counts(); return asked == 1 })
+	b.legs.Do(domain.CloseLeg{Leg: 1})
 }
 
 func TestEveryEndOfMediaHasWordsOfTheDomain(t *testing.T) {

@@ -237,6 +237,8 @@ func (o own) live(channel domain.Code, profile uint8) (*media.Stream, func(), er
 	return o.cameras.live(channel, profile)
 }
 
+func (o own) askKey(channel domain.Code) { o.cameras.askKey(channel) }
+
 // play prepares a recording as a stream.
 func (o own) play(id domain.StreamID, speed int, opened func(*storage.Player)) (*media.Stream, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), findWithin)

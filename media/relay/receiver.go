@@ -21,6 +21,20 @@ type ReceiverConfig struct {
 	// Finite says that what is received has an end (recordings): a TCP connection
 	// that closes between two frames is the end of the stream, not a fault.
 	Finite bool
+	// AskKey asks the sender for a key frame, by whatever way leads to it; nil: there is
+	// none. It is called by the stream's owner, and must not block.
+	AskKey func() error
+}
+
+// errNoAsk reports a sender that cannot be asked for a key frame.
+var errNoAsk = errors.New("no way to ask the sender for a key frame")
+
+// askKey makes the sources of r a [media.KeyAsker].
+func (r *Receiver) askKey() error {
+	if r.cfg.AskKey == nil {
+		return errNoAsk
+	}
+	return r.cfg.AskKey()
 }
 
 // A Remote tells a receiver where its media comes from, as the answer says.

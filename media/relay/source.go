@@ -78,8 +78,9 @@ func (u *udpSource) push(s *media.Stream, g media.Range, now time.Time) {
 	}
 }
 
-func (u *udpSource) Wake()        { u.sock.Wake() }
-func (u *udpSource) Close() error { return u.end.Close() }
+func (u *udpSource) Wake()         { u.sock.Wake() }
+func (u *udpSource) Close() error  { return u.end.Close() }
+func (u *udpSource) AskKey() error { return u.end.askKey() }
 
 // A tcpSource receives RTP in frames: of RFC 4571 (length in two bytes), or
 // interleaved as in RTSP ('$', channel, length), which some encoders send.
@@ -191,7 +192,8 @@ func framing(head []byte) int {
 	return 0
 }
 
-func (t *tcpSource) Wake() { t.sock.Wake() }
+func (t *tcpSource) Wake()         { t.sock.Wake() }
+func (t *tcpSource) AskKey() error { return t.end.askKey() }
 
 func (t *tcpSource) Close() error {
 	err := t.sock.Close()

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,10 +11,11 @@ import (
 )
 
 // A clip is footage that ffmpeg makes: 320x180 at 25 pictures a second, a key
-// picture every two seconds.
+// picture every two seconds unless group says otherwise.
 type clip struct {
 	h265    bool
 	b       int    // B pictures in a row
+	group   int    // pictures from key to key; 0: 50
 	audio   string // ffmpeg's encoder; "": no sound
 	seconds int
 	format  string // its muxer's file name extension
@@ -41,11 +43,11 @@ func (c clip) args() []string {
 	if c.audio != "" {
 		args = append(args, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=8000", "-c:a", c.audio, "-ar", "8000", "-ac", "1")
 	}
-	bframes := strconv.Itoa(c.b)
+	bframes, group := strconv.Itoa(c.b), strconv.Itoa(cmp.Or(c.group, 50))
 	if c.h265 {
-		args = append(args, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=50:bframes="+bframes)
+		args = append(args, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint="+group+":bframes="+bframes)
 	} else {
-		args = append(args, "-c:v", "libx264", "-preset", "superfast", "-g", "50", "-bf", bframes)
+		args = append(args, "-c:v", "libx264", "-preset", "superfast", "-g", group, "-sc_threshold", "0", "-bf", bframes)
 	}
 	return append(args, "-pix_fmt", "yuv420p", "-b:v", "600k", "-t", strconv.Itoa(c.seconds))
 }

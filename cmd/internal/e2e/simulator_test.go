@@ -81,6 +81,7 @@ type simState struct {
 	H265     bool
 	Pictures map[string]uint64
 	Sessions []struct{ Transport string }
+	Asked    struct{ RTCP, ONVIF int } `json:"key_pictures_asked"`
 }
 
 // state asks the encoder.

@@ -164,11 +164,17 @@ func (u *foreignUpper) command(channel, text string) string {
 // gateway starts a gatewayd with a configuration.
 func gateway(t *testing.T, dir, config string) control {
 	t.Helper()
+	return gatewayOn(t, dir, config, fmt.Sprintf("ports = \"%d-%d\"", mediaPort0, mediaPort0+199))
+}
+
+// gatewayOn starts one with settings for its media, too.
+func gatewayOn(t *testing.T, dir, config, media string) control {
+	t.Helper()
 	file := filepath.Join(dir, "gateway.toml")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(config+fmt.Sprintf("\n[media]\nports = \"%d-%d\"\n", mediaPort0, mediaPort0+199)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(config+"\n[media]\n"+media+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	start(t, program(t, "gatewayd"), "--config", file)
