@@ -75,15 +75,20 @@ type shared struct {
 	ended    bool
 	cause    error // what ended it
 
-	woken  atomic.Bool   // somebody wants the sinks flushed
-	reopen atomic.Bool   // somebody wants another source
-	unless atomic.Bool   // the stream goes on for its sinks' sake only
-	key    atomic.Bool   // somebody wants a key frame
-	done   chan struct{} // closed when the stream has ended and every sink is closed
-	kick   chan struct{} // wakes the owner where it waits for no source
+	wishes
+	done chan struct{} // closed when the stream has ended and every sink is closed
+	kick chan struct{} // wakes the owner where it waits for no source
 
 	sourceMu sync.Mutex // held while waking the source, so that it is not closed meanwhile
 	source   Source
+}
+
+// wishes are what other goroutines want of the owner.
+type wishes struct {
+	woken  atomic.Bool // the sinks flushed
+	reopen atomic.Bool // another source
+	unless atomic.Bool // the stream to go on for its sinks' sake only
+	key    atomic.Bool // a key frame
 }
 
 // A request asks the owner to attach or detach a sink.

@@ -62,7 +62,8 @@ PICTURE AND SOUND
     -key-on-play=false    Most encoders make a key picture for each new reader. So
                           does this one, by skipping ahead to the clip's next key
                           picture; time, numbers and sound keep in step. This turns
-                          it off: readers wait for the next one.
+                          it off: readers wait for the next one, or ask for one
+                          by RTCP (PLI, FIR) or ONVIF (SetSynchronizationPoint).
     -backchannel-out FILE write what is said on the audio back-channel, as raw
                           G.711 A-law at 8 kHz; FILE.2 and so on for further encoders
     -no-ptz               no PTZ service

@@ -31,6 +31,12 @@ const (
 // errNoWay reports an encoder that cannot be asked for a key frame now.
 var errNoWay = errors.New("no way to ask the encoder")
 
+// pleas is how an encoder is asked for key frames.
+type pleas struct {
+	fir  bool  // by FIR, not PLI
+	sent uint8 // FIR: each has its number
+}
+
 // fullIntra reports whether an encoder says that it takes FIR and not that it takes
 // PLI (a=rtcp-fb, RFC 4585 §4.2). Most say nothing, and take PLI or neither.
 func fullIntra(attrs []sdp.Attribute) (fir bool) {
@@ -66,15 +72,15 @@ func (f *flow) feedback(b []byte, own uint32, now time.Time) int {
 	p[0], p[1], p[2] = 2<<6|formatPLI, typePayload, 0
 	binary.BigEndian.PutUint32(p[4:], own)
 	binary.BigEndian.PutUint32(p[8:], f.ssrc)
-	if !f.fir {
+	if !f.pleas.fir {
 		p[3] = 12/4 - 1
 		return reportBytes + nameBytes + 12
 	}
-	f.firs++
+	f.pleas.sent++
 	p[0], p[3] = 2<<6|formatFIR, 20/4-1
 	binary.BigEndian.PutUint32(p[8:], 0) // the entries name the sources
 	binary.BigEndian.PutUint32(p[12:], f.ssrc)
-	binary.BigEndian.PutUint32(p[16:], uint32(f.firs)<<24)
+	binary.BigEndian.PutUint32(p[16:], uint32(f.pleas.sent)<<24)
 	return feedbackBytes
 }
 

@@ -61,7 +61,7 @@ func TestFeedbackIsWhatTheEncoderTakes(t *testing.T) {
 			&rtcp.FullIntraRequest{SenderSSRC: 7, FIR: []rtcp.FIREntry{{SSRC: 9, SequenceNumber: 1}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := flow{ssrc: 9, fir: fullIntra(tc.attrs)}
+			f := flow{ssrc: 9, pleas: pleas{fir: fullIntra(tc.attrs)}}
 			b := make([]byte, feedbackBytes)
 			list, err := rtcp.Unmarshal(b[:f.feedback(b, 7, time.Now())])
 			if err != nil || len(list) != 3 {

@@ -19,8 +19,7 @@ type flow struct {
 	hasInfo bool
 	begun   bool
 
-	fir  bool  // asks for key frames by FIR
-	firs uint8 // sent
+	pleas pleas
 
 	ssrc       uint32
 	first, top uint32 // extended sequence numbers

@@ -300,7 +300,7 @@ func (s *session) setup(i int, t offered) error {
 		ids = *got.channels
 	}
 	s.tracks, s.urls = append(s.tracks, t.track), append(s.urls, t.url.String())
-	s.flows = append(s.flows, &flow{index: i, rate: t.track.ClockRate, pt: t.track.PayloadType, channels: ids, fir: t.fir})
+	s.flows = append(s.flows, &flow{index: i, rate: t.track.ClockRate, pt: t.track.PayloadType, channels: ids, pleas: pleas{fir: t.fir}})
 	return nil
 }
 
