@@ -328,10 +328,13 @@ func (cs *cameras) open(ctx context.Context, code domain.Code, profile uint8) (m
 		}
 	}
 	if e := cs.settings(c); e != nil {
-		cfg.UDP, cfg.Basic = e.UDP, e.Basic
+		cfg.Transport, cfg.Basic = transports[e.Transport], e.Basic
 	}
 	return rtsp.Open(ctx, cfg)
 }
+
+// transports are the words of [config.Encoder].Transport; TCP without one.
+var transports = map[string]rtsp.Transport{"udp": rtsp.UDP, "multicast": rtsp.Multicast}
 
 // errMoved reports that another encoder answers where this one was.
 var errMoved = errors.New("another encoder answers at its address")
@@ -366,8 +369,20 @@ func (cs *cameras) ask(ctx context.Context, c camera, profile uint8) (url string
 		p = d.Channels[n].Sub
 	}
 	cs.update(c.Code, func(s *service) { s.streams = streamsOf(d.Channels[n]) })
-	url, err = client.StreamURI(ctx, p, onvif.TCP)
+	url, err = cs.streamURI(ctx, client, p, c)
 	return url, syncPoint(cfg, p), err
+}
+
+// streamURI asks where a profile is taken. Some encoders have an address of its own for
+// multicast, and some none at all: then any will do, to ask for TCP.
+func (cs *cameras) streamURI(ctx context.Context, client *onvif.Client, p onvif.Profile, c camera) (string, error) {
+	if e := cs.settings(c); e != nil && transports[e.Transport] == rtsp.Multicast {
+		url, err := client.StreamURI(ctx, p, onvif.Multicast)
+		if _, refused := errors.AsType[*onvif.Fault](err); !refused {
+			return url, err
+		}
+	}
+	return client.StreamURI(ctx, p, onvif.TCP)
 }
 
 // syncPoint returns what asks an encoder for a key frame of a profile. It is asked

@@ -74,7 +74,7 @@ func TestEncoderTellsThatItCameByTCP(t *testing.T) {
 		"by TCP as always":    {false, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cs := newCameras(&cameras{self: self, file: config.File{Encoders: []config.Encoder{{ID: string(channel("01")), UDP: tc.set}}}})
+			cs := newCameras(&cameras{self: self, file: config.File{Encoders: []config.Encoder{{ID: string(channel("01")), Transport: map[bool]string{true: "multicast"}[tc.set]}}}})
 			if _, err := cs.inv.add(camera{Code: channel("01")}); err != nil {
 				t.Fatal(err)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"districtgateway/cmd/internal/api"
 	"districtgateway/domain"
+	"districtgateway/media/rtsp"
 	"districtgateway/storage"
 )
 
@@ -163,7 +164,7 @@ func (cs *cameras) list() []api.Encoder {
 			Model: strings.TrimSpace(c.Maker + " " + c.Model)}
 		if s := cs.services[c.Code]; s != nil {
 			s.describe(&e)
-			if set := cs.settings(*c); set != nil && set.UDP && s.byTCP() {
+			if set := cs.settings(*c); set != nil && transports[set.Transport] != rtsp.TCP && s.byTCP() {
 				e.Problem = byTCP
 			}
 		}
@@ -172,8 +173,8 @@ func (cs *cameras) list() []api.Encoder {
 	return list
 }
 
-// byTCP is what is wrong with an encoder that is to send by UDP and does not.
-const byTCP = "by TCP, though udp = true: nothing came by UDP, or it was refused"
+// byTCP is what is wrong with an encoder that is to send by UDP or multicast and does not.
+const byTCP = "by TCP, though transport says otherwise: nothing came by that, or it was refused"
 
 // byTCP reports whether a camera's stream comes by TCP. The caller holds cameras.mu.
 func (s *service) byTCP() bool {

@@ -19,6 +19,7 @@ import (
 type offered struct {
 	track media.Track
 	url   *base.URL // for SETUP
+	group group     // by multicast
 	fir   bool      // key frames are asked for by FIR rather than PLI
 }
 
@@ -35,7 +36,7 @@ func (s *session) describe() ([]offered, error) {
 	}
 	from := baseOf(res.Header, s.url)
 	s.control = controlOf(ssd.Attributes, from)
-	return choose(ssd, from)
+	return choose(ssd, from, s.host().String())
 }
 
 // baseOf returns what relative control addresses are relative to (RFC 2326
@@ -77,9 +78,9 @@ func controlOf(attrs []sdp.Attribute, from *base.URL) *base.URL {
 	return from
 }
 
-// choose picks the tracks of a session description. A medium that cannot be
-// understood does not cost the others.
-func choose(ssd *sdp.SessionDescription, from *base.URL) ([]offered, error) {
+// choose picks the tracks of a session description that comes from a host. A medium that
+// cannot be understood does not cost the others.
+func choose(ssd *sdp.SessionDescription, from *base.URL, host string) ([]offered, error) {
 	var list []offered
 	var refused []string
 	var video, audio bool
@@ -98,7 +99,7 @@ func choose(ssd *sdp.SessionDescription, from *base.URL) ([]offered, error) {
 		}
 		if !*taken {
 			*taken = true
-			list = append(list, offered{t, controlOf(m.Attributes, from), fullIntra(m.Attributes)})
+			list = append(list, offered{t, controlOf(m.Attributes, from), groupFrom(ssd, m, host), fullIntra(m.Attributes)})
 		}
 	}
 	if len(list) == 0 {

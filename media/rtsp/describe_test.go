@@ -42,6 +42,7 @@ var descriptions = map[string]struct {
 	"same medium id twice":  {sdpHead + "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=mid:0\r\nm=audio 0 RTP/AVP 8\r\na=mid:0\r\n", []media.Codec{media.H264, media.G711A}, ""},
 	"dynamic without a map": {sdpHead + "m=video 0 RTP/AVP 96\r\n", nil, "video type 96"},
 	"motion JPEG":           {sdpHead + "m=video 0 RTP/AVP 26\r\na=control:a\r\n", nil, "type 26"},
+	"by multicast":          {sdpHead + "c=IN IP4 239.1.2.3/127\r\na=source-filter: incl IN IP4 * 10.0.0.1\r\nm=audio 5004/2 RTP/AVP 0\r\nc=IN IP4 239.1.2.4/1/2\r\na=rtcp-fb:* ccm fir\r\n", []media.Codec{media.G711U}, ""},
 	"no media":              {sdpHead, nil, "nothing"},
 	"no SDP":                {"<html>", nil, ""},
 }
@@ -55,7 +56,7 @@ func read(sdp, from string) ([]offered, error) {
 	if err != nil {
 		return nil, err
 	}
-	return choose(ssd, u)
+	return choose(ssd, u, "")
 }
 
 func TestTracksAreChosenFromTheDescription(t *testing.T) {
@@ -121,7 +122,7 @@ func TestControlAddressesAreWhatTheEncoderMeans(t *testing.T) {
 				t.Fatal(err)
 			}
 			from := baseOf(tc.header, u)
-			list, err := choose(ssd, from)
+			list, err := choose(ssd, from, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,6 +172,8 @@ var transports = map[string]struct {
 	"no number":         {"RTP/AVP;server_port=a-b", nil, nil, true},
 	"negative":          {"RTP/AVP/TCP;interleaved=-1-0", nil, nil, true},
 	"empty":             {"", nil, nil, false},
+	"group":             {"RTP/AVP;multicast;destination=239.1.2.3;port=5000-5001;ttl=16", nil, nil, false},
+	"group of nonsense": {"RTP/AVP;multicast;destination=10.0.0.1;port=x", nil, nil, false},
 }
 
 func TestTransportIsReadLeniently(t *testing.T) {

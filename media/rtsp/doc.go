@@ -1,5 +1,6 @@
 // Package rtsp takes streams from encoders by RTSP 1.0 (RFC 2326), and gives them
-// to players, over one TCP connection (interleaved) or over UDP. The words of the
+// to players, over one TCP connection (interleaved) or over UDP; from encoders also
+// by multicast. The words of the
 // protocol are those of gortsplib's leaf packages; what happens to media is ours:
 // it goes from the socket into the stream's ring, and from there into the sockets
 // of those who watch.
@@ -36,16 +37,36 @@ var (
 
 // A Config says what to take from where.
 type Config struct {
-	URL      string // rtsp://host[:port]/path, without user and password
-	User     string
-	Password digest.Secret
-	Basic    bool          // answer a Basic challenge too, which hands the password to whoever listens
-	UDP      bool          // prefer UDP to TCP
-	Timeout  time.Duration // of each exchange; 0: 5 s
+	URL       string // rtsp://host[:port]/path, without user and password
+	User      string
+	Password  digest.Secret
+	Basic     bool          // answer a Basic challenge too, which hands the password to whoever listens
+	Transport Transport     // that is preferred
+	Timeout   time.Duration // of each exchange; 0: 5 s
 	// KeyFrame asks the encoder for a key frame in its own way, besides RTCP; nil: there
 	// is none. It is called on a goroutine of its own, and ends with its context.
 	KeyFrame func(context.Context) error
 	Log      *slog.Logger // nil: discard
+}
+
+// A Transport is how RTP comes from an encoder.
+type Transport uint8
+
+// The transports.
+const (
+	TCP       Transport = iota // interleaved in the connection of RTSP
+	UDP                        // to ports of ours
+	Multicast                  // to a group that is joined on the interface which leads to the encoder (IPv4)
+)
+
+func (t Transport) String() string { return [...]string{"tcp", "udp", "multicast"}[t%3] }
+
+// other is what is tried where t does not do.
+func (t Transport) other() Transport {
+	if t == TCP {
+		return UDP
+	}
+	return TCP
 }
 
 // Limits of patience with an encoder that plays.
@@ -56,14 +77,14 @@ const (
 
 // Open connects, asks for the stream's description, sets up one video and one
 // audio track of those this gateway can carry, and starts them. A transport that
-// the encoder does not know (461) is exchanged for the other, and UDP for TCP if
-// nothing comes by it within 3 s. It is the body of a [media.Opener].
+// the encoder does not know (461) is exchanged for another, and UDP and multicast for TCP
+// if nothing comes by them within 3 s. It is the body of a [media.Opener].
 func Open(ctx context.Context, cfg Config) (media.Opened, error) {
 	cfg = withDefaults(cfg)
 	opened, err := open(ctx, cfg)
 	if errors.Is(err, errTransport) || errors.Is(err, errSilentUDP) {
-		cfg.Log.Warn("trying the other transport", "url", cfg.URL, "udp", !cfg.UDP, "err", err)
-		cfg.UDP = !cfg.UDP
+		cfg.Log.Warn("trying the other transport", "url", cfg.URL, "transport", cfg.Transport.other(), "err", err)
+		cfg.Transport = cfg.Transport.other()
 		opened, err = open(ctx, cfg)
 	}
 	if err != nil {
@@ -117,5 +138,5 @@ func open(ctx context.Context, cfg Config) (media.Opened, error) {
 		u.Close()
 		return media.Opened{}, cmp.Or(ctx.Err(), errSilentUDP)
 	}
-	return media.Opened{Source: src, Carriage: media.CarriageRTP, Tracks: s.tracks, Ordered: !cfg.UDP}, nil
+	return media.Opened{Source: src, Carriage: media.CarriageRTP, Tracks: s.tracks, Ordered: cfg.Transport == TCP}, nil
 }

@@ -168,7 +168,7 @@ func (f *fake) await(m base.Method) base.Request {
 // watch runs a stream of the fake; done tells why it ended.
 func (f *fake) watch(udp bool) (s *media.Stream, stop func(), done chan error) {
 	cfg := config(f.url)
-	cfg.UDP = udp
+	cfg.Transport = over(udp)
 	s = media.NewStream(media.StreamConfig{Once: true}, func(ctx context.Context) (media.Opened, error) { return Open(ctx, cfg) })
 	ctx, cancel := context.WithCancel(f.t.Context())
 	done = make(chan error, 1)
@@ -367,7 +367,7 @@ func TestSilenceByUDPFallsBackToTCP(t *testing.T) {
 	f.mute = true
 	var text bytes.Buffer
 	cfg := config(f.url)
-	cfg.UDP, cfg.Log = true, slog.New(slog.NewTextHandler(&text, nil))
+	cfg.Transport, cfg.Log = UDP, slog.New(slog.NewTextHandler(&text, nil))
 	s := media.NewStream(media.StreamConfig{Once: true}, func(ctx context.Context) (media.Opened, error) { return Open(ctx, cfg) })
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	done := make(chan error, 1)

@@ -168,7 +168,7 @@ func (t *tcpSource) AskKey() error {
 // AskKey asks for a key frame by RTCP, and as [Config].KeyFrame says.
 func (u *udpSource) AskKey() error {
 	i, f := u.video()
-	sent := f != nil && u.session.ports[i].connected
+	sent := f != nil && u.session.ports[i].connected && !u.session.ports[i].shared
 	if sent {
 		n := f.feedback(u.plea[:], u.ssrc, time.Now())
 		var b sock.Batch

@@ -24,7 +24,7 @@ func TestEncoderIsAskedForAKeyFrame(t *testing.T) {
 			srv.lazy = true
 			prompted := make(chan struct{}, 16)
 			cfg := config(url)
-			cfg.UDP, cfg.KeyFrame = udp, func(ctx context.Context) error {
+			cfg.Transport, cfg.KeyFrame = over(udp), func(ctx context.Context) error {
 				prompted <- struct{}{}
 				<-ctx.Done() // one that never answers keeps nobody
 				return ctx.Err()

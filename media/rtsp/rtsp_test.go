@@ -123,6 +123,14 @@ func (s *server) write(i int, b []byte) {
 	_ = s.stream.WritePacketRTP(s.desc.Medias[i], &p)
 }
 
+// over names a transport of unicast.
+func over(udp bool) Transport {
+	if udp {
+		return UDP
+	}
+	return TCP
+}
+
 func config(url string) Config { return Config{URL: url, User: "admin", Password: "right"} }
 
 func TestEncoderStreamArrives(t *testing.T) {
@@ -134,7 +142,7 @@ func TestEncoderStreamArrives(t *testing.T) {
 				t.Parallel()
 				srv, url := serve(t, methods...)
 				cfg := config(url)
-				cfg.UDP = udp
+				cfg.Transport = over(udp)
 				s := media.NewStream(media.StreamConfig{}, func(ctx context.Context) (media.Opened, error) { return Open(ctx, cfg) })
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				var wg sync.WaitGroup

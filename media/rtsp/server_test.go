@@ -115,7 +115,7 @@ func (h *house) acquire(_ context.Context, _, path string) (*media.Stream, func(
 func (h *house) watch(url string, udp bool) (*media.Stream, *mediatest.Sink) {
 	h.t.Helper()
 	s := media.NewStream(media.StreamConfig{Once: true}, func(ctx context.Context) (media.Opened, error) {
-		return Open(ctx, Config{URL: url, User: "wang", Password: "right", UDP: udp})
+		return Open(ctx, Config{URL: url, User: "wang", Password: "right", Transport: over(udp)})
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -267,19 +267,23 @@ func (s *session) note(res *base.Response) {
 
 // setup sets one track up.
 func (s *session) setup(i int, t offered) error {
-	th := headers.Transport{Profile: headers.TransportProfileAVP}
-	unicast := headers.TransportDeliveryUnicast
-	th.Delivery = &unicast
+	th := headers.Transport{Profile: headers.TransportProfileAVP, Protocol: headers.TransportProtocolUDP}
+	delivery := headers.TransportDeliveryUnicast
+	th.Delivery = &delivery
 	ids := [2]int{2 * i, 2*i + 1}
-	if s.cfg.UDP {
+	switch s.cfg.Transport {
+	case Multicast:
+		delivery = headers.TransportDeliveryMulticast
+	case UDP:
 		p, err := openPorts(s.conn.LocalAddr())
 		if err != nil {
 			return err
 		}
+		p.host = s.host()
 		s.ports = append(s.ports, p)
 		local := int(p.rtp.Local().Port())
-		th.Protocol, th.ClientPorts = headers.TransportProtocolUDP, &[2]int{local, local + 1}
-	} else {
+		th.ClientPorts = &[2]int{local, local + 1}
+	default:
 		th.Protocol, th.InterleavedIDs = headers.TransportProtocolTCP, &ids
 	}
 	res, err := s.do(base.Setup, t.url, base.Header{"Transport": th.Marshal()})
@@ -287,16 +291,13 @@ func (s *session) setup(i int, t offered) error {
 		return err
 	}
 	got, err := transportOf(res.Header["Transport"])
-	switch {
-	case err != nil:
+	if err == nil {
+		err = s.agree(i, t, got)
+	}
+	if err != nil {
 		return err
-	case s.cfg.UDP && got.channels != nil, !s.cfg.UDP && got.channels == nil && got.ports != nil:
-		return fmt.Errorf("another one than asked for: %w", errTransport)
-	case s.cfg.UDP:
-		if err := s.connectPorts(i, got.ports); err != nil {
-			return err
-		}
-	case got.channels != nil:
+	}
+	if got.channels != nil {
 		ids = *got.channels
 	}
 	s.tracks, s.urls = append(s.tracks, t.track), append(s.urls, t.url.String())
@@ -304,14 +305,21 @@ func (s *session) setup(i int, t offered) error {
 	return nil
 }
 
-// connectPorts fixes where RTP and RTCP of a track come from. If the encoder does
-// not say, its first datagram does.
-func (s *session) connectPorts(i int, ports *[2]int) error {
-	s.ports[i].host = s.conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-	if ports == nil {
-		return nil
+// agree takes what the answer to SETUP says of the transport, or says that it is
+// another than was asked for. If it does not say the encoder's ports, its first datagram
+// does.
+func (s *session) agree(i int, t offered, got transport) error {
+	switch {
+	case s.cfg.Transport != TCP && got.channels != nil,
+		s.cfg.Transport == TCP && got.channels == nil && got.ports != nil,
+		got.unicast && s.cfg.Transport == Multicast, got.multicast && s.cfg.Transport != Multicast:
+		return fmt.Errorf("another one than asked for: %w", errTransport)
+	case s.cfg.Transport == Multicast:
+		return s.join(t.group, got)
+	case s.cfg.Transport == UDP && got.ports != nil:
+		return s.ports[i].connect(uint16(got.ports[0]), uint16(got.ports[1]))
 	}
-	return s.ports[i].connect(uint16(ports[0]), uint16(ports[1]))
+	return nil
 }
 
 // readInfo keeps what RTP-Info says: the timestamps of one common instant.
@@ -356,8 +364,8 @@ func (s *session) source() (media.Source, error) {
 	}
 	link := &link{session: s, conn: c, rest: append(s.early, rest...), ssrc: rand.Uint32(), prompts: newPrompter(s.cfg.KeyFrame)}
 	s.early = nil
-	if s.cfg.UDP {
-		return &udpSource{link: link}, nil
+	if s.cfg.Transport == TCP {
+		return &tcpSource{link: link}, nil
 	}
-	return &tcpSource{link: link}, nil
+	return &udpSource{link: link}, nil
 }

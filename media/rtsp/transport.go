@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,10 @@ import (
 type transport struct {
 	channels *[2]int // interleaved; nil: not said
 	ports    *[2]int // of the encoder; nil: not said
+
+	unicast, multicast bool // said
+	group              netip.Addr
+	groupPorts         *[2]int // nil: not said
 }
 
 func transportOf(v base.HeaderValue) (t transport, err error) {
@@ -29,6 +34,18 @@ func transportOf(v base.HeaderValue) (t transport, err error) {
 			if t.ports, err = pairOf(value, 65535); err == nil && t.ports[0] == 0 {
 				t.ports = nil
 			}
+		case "port":
+			if p, bad := pairOf(value, 65535); bad == nil && p[0] != 0 {
+				t.groupPorts = p
+			}
+		case "destination":
+			if a, bad := netip.ParseAddr(strings.TrimSpace(value)); bad == nil && a.IsMulticast() {
+				t.group = a
+			}
+		case "unicast":
+			t.unicast = true
+		case "multicast":
+			t.multicast = true
 		}
 		if err != nil {
 			return t, fmt.Errorf("transport %.100q: %w", v[0], err)

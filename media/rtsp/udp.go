@@ -19,6 +19,7 @@ type udpPorts struct {
 	rtp, rtcp *sock.UDP
 	host      netip.Addr // the encoder's
 	connected bool
+	shared    bool // by whoever joined the group: nothing is sent by them
 }
 
 // connect fixes the encoder's ports.
@@ -35,6 +36,8 @@ func (p *udpPorts) connect(rtp, rtcp uint16) error {
 func (p *udpPorts) admits() bool {
 	from := p.rtp.From()
 	switch {
+	case p.shared:
+		return from.Addr() == p.host
 	case p.connected:
 		return true
 	case from.Addr() != p.host || from.Port() == 65535:
@@ -118,14 +121,17 @@ func (u *udpSource) Receive(s *media.Stream, deadline time.Time) error {
 	}
 	now = time.Now()
 	for i, f := range u.session.flows {
-		if !u.session.ports[i].connected {
+		p := &u.session.ports[i]
+		if !p.connected {
 			continue
 		}
-		n, err := u.session.ports[i].rtcp.Receive(u.drain[:], false, time.Time{})
+		n, err := p.rtcp.Receive(u.drain[:], false, time.Time{})
 		if err != nil {
 			return err
 		}
-		f.sender(u.drain[:n], now)
+		if !p.shared || p.rtcp.From().Addr() == p.host {
+			f.sender(u.drain[:n], now)
+		}
 	}
 	return u.housekeep(now)
 }
@@ -187,7 +193,7 @@ func (u *udpSource) housekeep(now time.Time) error {
 	}
 	if u.reportDue(now) {
 		for i, f := range u.session.flows {
-			if f.received > 0 {
+			if f.received > 0 && !u.session.ports[i].shared {
 				u.sendReport(f, u.session.ports[i].rtcp, now)
 			}
 		}

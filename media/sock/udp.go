@@ -45,6 +45,10 @@ func ListenUDP(local netip.AddrPort) (*UDP, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newUDP(c)
+}
+
+func newUDP(c *net.UDPConn) (*UDP, error) {
 	_ = c.SetReadBuffer(bufferBytes) // what is granted is what there is
 	_ = c.SetWriteBuffer(bufferBytes)
 	a := c.LocalAddr().(*net.UDPAddr).AddrPort()

@@ -118,17 +118,18 @@ type Discovery struct {
 
 // Encoder is one [[encoder]] table.
 type Encoder struct {
-	ID       string        `toml:"id" doc:"20-digit code of the channel. Empty: the next free one of this server." example:"33010600001320000001"`
-	Name     string        `toml:"name" doc:"Name of the channel." example:"North gate"`
-	ONVIF    string        `toml:"onvif" doc:"ONVIF address: host, host:port or the URL of its device service."`
-	RTSP     string        `toml:"rtsp" doc:"RTSP address of the main stream, for encoders without ONVIF." example:"rtsp://10.1.0.31/main"`
-	SubRTSP  string        `toml:"sub_rtsp" doc:"RTSP address of the sub stream."`
-	Identity string        `toml:"identity" doc:"Hardware address or serial number, by which it is found again at another address." example:"00:11:22:33:44:55"`
-	User     string        `toml:"user" doc:"User name. Empty: that of [discovery]."`
-	Password domain.Secret `toml:"password" doc:"Password. Empty: that of [discovery]."`
-	Basic    bool          `toml:"basic" doc:"Answer RTSP Basic authentication too: old encoders know nothing else, but the password can be read on the way."`
-	UDP      bool          `toml:"udp" doc:"Fetch RTSP media over UDP rather than TCP. TCP is taken all the same if nothing comes within 3 s."`
-	Record   *bool         `toml:"record" doc:"Record it. Absent: as [record] says."`
+	ID        string        `toml:"id" doc:"20-digit code of the channel. Empty: the next free one of this server." example:"33010600001320000001"`
+	Name      string        `toml:"name" doc:"Name of the channel." example:"North gate"`
+	ONVIF     string        `toml:"onvif" doc:"ONVIF address: host, host:port or the URL of its device service."`
+	RTSP      string        `toml:"rtsp" doc:"RTSP address of the main stream, for encoders without ONVIF." example:"rtsp://10.1.0.31/main"`
+	SubRTSP   string        `toml:"sub_rtsp" doc:"RTSP address of the sub stream."`
+	Identity  string        `toml:"identity" doc:"Hardware address or serial number, by which it is found again at another address." example:"00:11:22:33:44:55"`
+	User      string        `toml:"user" doc:"User name. Empty: that of [discovery]."`
+	Password  domain.Secret `toml:"password" doc:"Password. Empty: that of [discovery]."`
+	Basic     bool          `toml:"basic" doc:"Answer RTSP Basic authentication too: old encoders know nothing else, but the password can be read on the way."`
+	Transport string        `toml:"transport" doc:"How RTSP media comes: tcp, udp or multicast (IPv4; joined on the interface that leads to the encoder). TCP is taken all the same if nothing comes by the others within 3 s." default:"tcp"`
+	UDP       bool          `toml:"udp" doc:"Older form of transport = \"udp\"."`
+	Record    *bool         `toml:"record" doc:"Record it. Absent: as [record] says."`
 }
 
 // Volume is one [[volume]] table.

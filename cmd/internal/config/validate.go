@@ -196,6 +196,13 @@ func (e *Encoder) validate(f faults) {
 	}
 	f.rtsp("rtsp", e.RTSP)
 	f.rtsp("sub_rtsp", e.SubRTSP)
+	f.oneOf("transport", e.Transport, "tcp", "udp", "multicast")
+	switch {
+	case e.UDP && e.Transport == "multicast":
+		f.add("udp", "true", "is already transport = \"multicast\"")
+	case e.UDP:
+		e.Transport = "udp"
+	}
 }
 
 func (v *Volume) validate(f faults) {

@@ -18,7 +18,7 @@ func gstreamer(t *testing.T, video, audio string, udp bool) rtsp.Config {
 	transport := map[bool]string{false: "TCP", true: "UDP"}[udp]
 	// The system's own interpreter: another one in the path does not know Debian's modules.
 	p := start(t, tool(t, "/usr/bin/python3"), "testdata/gstserver.py", "admin", "right", video, audio, transport)
-	return rtsp.Config{URL: "rtsp://127.0.0.1:" + p.says("port ") + "/main", User: "admin", Password: "right", UDP: udp}
+	return rtsp.Config{URL: "rtsp://127.0.0.1:" + p.says("port ") + "/main", User: "admin", Password: "right", Transport: over(udp)}
 }
 
 func TestGStreamerIsReceivedWhole(t *testing.T) {

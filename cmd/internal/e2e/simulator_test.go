@@ -58,7 +58,15 @@ func (s *simulator) url() string {
 
 // source is its address as the gateway takes it.
 func (s *simulator) source(udp bool) rtsp.Config {
-	return rtsp.Config{URL: s.rtsp, User: "admin", Password: digest.Secret(s.password), UDP: udp}
+	return rtsp.Config{URL: s.rtsp, User: "admin", Password: digest.Secret(s.password), Transport: over(udp)}
+}
+
+// over names a transport of unicast.
+func over(udp bool) rtsp.Transport {
+	if udp {
+		return rtsp.UDP
+	}
+	return rtsp.TCP
 }
 
 // fault injects a fault; that the encoder took it is checked, that it happened is

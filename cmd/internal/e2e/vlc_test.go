@@ -86,7 +86,7 @@ func TestVLCIsReceivedWhole(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/udp=%t", name, udp), func(t *testing.T) {
 				t.Parallel()
 				cfg := vlc(t, file)
-				cfg.UDP = udp
+				cfg.Transport = over(udp)
 				r := receive(t, cfg, 118)
 				r.whole(t)
 				r.parameters(t, [2]int{320, 180}, tc.want...)
