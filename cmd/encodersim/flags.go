@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ type options struct {
 type listenOptions struct {
 	http, rtsp string
 	rtpPort    int
+	multicast  netip.AddrPort
 	discovery  []string
 	control    string
 	sha256     bool
@@ -81,6 +83,7 @@ func (o *options) flags() *flag.FlagSet {
 	fs.StringVar(&o.listen.http, "http", "127.0.0.1:0", "")
 	fs.StringVar(&o.listen.rtsp, "rtsp", "127.0.0.1:0", "")
 	fs.IntVar(&o.listen.rtpPort, "rtp-port", 0, "")
+	fs.TextVar(&o.listen.multicast, "multicast", netip.AddrPort{}, "")
 	fs.Var(list{&o.listen.discovery}, "discovery", "")
 	fs.StringVar(&o.listen.control, "control", "", "")
 	fs.BoolVar(&o.listen.sha256, "rtsp-sha256", false, "")
@@ -135,6 +138,9 @@ func (o *options) validate() error {
 	bad(o.media.bitrate < 0 || o.media.bitrate > maxBitrate, "-bitrate %d: want 0 to %d", o.media.bitrate, maxBitrate)
 	bad(o.count < 1 || o.count > maxCount, "-count %d: want 1 to %d", o.count, maxCount)
 	bad(o.listen.rtpPort < 0 || o.listen.rtpPort > 65534 || o.listen.rtpPort%2 != 0, "-rtp-port %d: want an even port", o.listen.rtpPort)
+	group := o.listen.multicast
+	bad(group.IsValid() && (!group.Addr().Is4() || !group.Addr().IsMulticast() || group.Port()%2 != 0 || group.Port() == 0),
+		"-multicast %s: want an IPv4 group and an even port", group)
 	bad(o.rebootTime < 0, "-reboot-time %s: want no less than 0", o.rebootTime)
 	bad(o.user == "" || strings.ContainsAny(o.user, `":`), "-user %q: want a name without quotes and colons", o.user)
 	if mac, err := net.ParseMAC(o.identity.MAC); o.identity.MAC != "" {

@@ -38,6 +38,9 @@ ADDRESSES
     -http ADDR            ONVIF services (127.0.0.1:0, a free port)
     -rtsp ADDR            RTSP (127.0.0.1:0)
     -rtp-port N           even UDP port of RTP, RTCP being the next (a free pair)
+    -multicast GROUP:PORT send by multicast, too, to readers that ask for it: to groups
+                          from GROUP on (16 at most), on every interface that takes
+                          multicast; PORT is the even one of RTP. Off by default.
     -discovery PLACE      where to answer WS-Discovery: an interface, such as lo or
                           eth0, to join 239.255.255.250 there on port 3702, shared
                           with other simulators; or an address and port, such as

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -96,6 +97,9 @@ func (s *simulation) config(i int) (encoder.Config, error) {
 	}
 	if o.listen.rtpPort != 0 {
 		cfg.Listen.RTPPort = o.listen.rtpPort + 2*i
+	}
+	if group := o.listen.multicast; group.IsValid() {
+		cfg.Listen.Multicast = netip.AddrPortFrom(group.Addr(), group.Port()+2*uint16(i))
 	}
 	var errs [3]error
 	cfg.Listen.HTTP, errs[0] = nextPort(o.listen.http, i)

@@ -32,11 +32,7 @@ func TestPictureIsThereSoonThoughKeyPicturesAreRare(t *testing.T) {
 	until(t, 30*time.Second, "the city knows a channel that is on", func() bool {
 		var all []api.Channel
 		d.ask(&all, "channels")
-		for _, c := range all {
-			if c.Kind == "channel" && c.Online {
-				channel = c.ID
-			}
-		}
+		channel = channelOn(all)
 		return channel != ""
 	})
 	<-time.After(4 * time.Second) // the district's ring has lost the key picture it began with

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -91,8 +92,9 @@ type settings struct {
 
 // Addresses are what an encoder listens on.
 type Addresses struct {
-	HTTP, RTSP string // port 0 takes a free one
-	RTPPort    int    // even; 0 takes a free pair
+	HTTP, RTSP string         // port 0 takes a free one
+	RTPPort    int            // even; 0 takes a free pair
+	Multicast  netip.AddrPort // first group and even port of RTP; invalid: none
 }
 
 // sockets are an encoder's listeners.
@@ -130,7 +132,7 @@ func New(cfg Config) (*Encoder, error) {
 		return nil, err
 	}
 	e := &Encoder{cfg: cfg, sockets: bound, reboots: make(chan time.Duration, 1)}
-	e.addrs = Addresses{bound.http.Addr().String(), bound.rtsp.Addr().String(), bound.rtsp.RTPPort()}
+	e.addrs = Addresses{bound.http.Addr().String(), bound.rtsp.Addr().String(), bound.rtsp.RTPPort(), cfg.Listen.Multicast}
 	e.cfg.Identity = e.identity()
 	e.state = settings{password: cfg.Password, h265: cfg.H265, up: true, instance: uint32(time.Now().Unix())}
 	e.talk.out = cfg.Talk
@@ -154,12 +156,12 @@ func (e *Encoder) build(videos [2]*clip.Video) {
 		}))
 	}
 	e.rtsp = rtspserver.New(rtspserver.Config{
-		Streams: e.streams, Credentials: e.credentials, SHA256: e.cfg.SHA256, BackChannel: e.talk.hear,
+		Streams: e.streams, Multicast: e.cfg.Listen.Multicast, Credentials: e.credentials, SHA256: e.cfg.SHA256, BackChannel: e.talk.hear,
 		Joining: e.joining, Joined: e.joined, KeyFrame: e.keyFrame(&e.asks.rtcp), Log: e.cfg.Log,
 	})
 	e.onvif = onvifserver.New(onvifserver.Config{
 		Identity: e.cfg.Identity, Scopes: e.scopes(), Credentials: e.credentials, Profiles: e.profiles,
-		RTSPPort: portOf(e.addrs.RTSP), PTZ: e.cfg.PTZ, Clock: e.clock, SetClock: e.setClock,
+		RTSPPort: portOf(e.addrs.RTSP), Multicast: e.cfg.Listen.Multicast.IsValid(), PTZ: e.cfg.PTZ, Clock: e.clock, SetClock: e.setClock,
 		KeyFrame: e.keyFrame(&e.asks.onvif), Reboot: func() { e.Reboot(e.cfg.RebootTime) }, Log: e.cfg.Log,
 	})
 }

@@ -112,8 +112,8 @@ func (s *Server) getServices(r *request) (node, *fault) {
 	}
 	list := []node{
 		service(nsDevice, pathDevice, 60, deviceCaps()),
-		service(nsMedia, pathMedia, 60, mediaCaps()),
-		service(nsMedia2, pathMedia2, 60, media2Caps()),
+		service(nsMedia, pathMedia, 60, s.mediaCaps()),
+		service(nsMedia2, pathMedia2, 60, s.media2Caps()),
 	}
 	if s.cfg.PTZ {
 		list = append(list, service(nsPTZ, pathPTZ, 60, ptzCaps()))

@@ -3,6 +3,7 @@ package onvifserver
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -37,14 +38,14 @@ func (s *Server) profile(token string) (*Profile, *fault) {
 	return &list[i], nil
 }
 
-func mediaCaps() node {
+func (s *Server) mediaCaps() node {
 	return el("trt:Capabilities", attr{"SnapshotUri", "false"},
 		el("trt:ProfileCapabilities", attr{"MaximumNumberOfProfiles", "2"}),
-		el("trt:StreamingCapabilities", attr{"RTPMulticast", "false"}, attr{"RTP_TCP", "true"}, attr{"RTP_RTSP_TCP", "true"}))
+		el("trt:StreamingCapabilities", attr{"RTPMulticast", strconv.FormatBool(s.cfg.Multicast)}, attr{"RTP_TCP", "true"}, attr{"RTP_RTSP_TCP", "true"}))
 }
 
 func (s *Server) mediaCapabilities(*request) (node, *fault) {
-	return el("trt:GetServiceCapabilitiesResponse", mediaCaps()), nil
+	return el("trt:GetServiceCapabilitiesResponse", s.mediaCaps()), nil
 }
 
 func (s *Server) getProfiles(*request) (node, *fault) {
@@ -163,7 +164,7 @@ func (s *Server) getStreamURI(r *request) (node, *fault) {
 		return node{}, f
 	}
 	setup := r.body.kid("StreamSetup")
-	if setup.value("Stream") == "RTP-Multicast" || !slices.Contains(
+	if setup.value("Stream") == "RTP-Multicast" && !s.cfg.Multicast || !slices.Contains(
 		[]string{"", "UDP", "TCP", "RTSP"}, setup.value("Transport", "Protocol")) {
 		return node{}, sender("Invalid Stream setup", "ter:InvalidArgVal", "ter:InvalidStreamSetup")
 	}
@@ -198,15 +199,15 @@ var media2Actions = map[string]action{
 	"GetAudioEncoderConfigurations": (*Server).getAudioEncoders2,
 }
 
-func media2Caps() node {
+func (s *Server) media2Caps() node {
 	return el("tr2:Capabilities", attr{"SnapshotUri", "false"},
 		el("tr2:ProfileCapabilities", attr{"MaximumNumberOfProfiles", "2"},
 			attr{"ConfigurationsSupported", "VideoSource VideoEncoder AudioSource AudioEncoder PTZ"}),
-		el("tr2:StreamingCapabilities", attr{"RTSPStreaming", "true"}, attr{"RTPMulticast", "false"}, attr{"RTP_RTSP_TCP", "true"}))
+		el("tr2:StreamingCapabilities", attr{"RTSPStreaming", "true"}, attr{"RTPMulticast", strconv.FormatBool(s.cfg.Multicast)}, attr{"RTP_RTSP_TCP", "true"}))
 }
 
 func (s *Server) media2Capabilities(*request) (node, *fault) {
-	return el("tr2:GetServiceCapabilitiesResponse", media2Caps()), nil
+	return el("tr2:GetServiceCapabilitiesResponse", s.media2Caps()), nil
 }
 
 // getProfiles2 lists the profiles with those configurations that are asked for.
@@ -298,7 +299,11 @@ func (s *Server) getStreamURI2(r *request) (node, *fault) {
 	if f != nil {
 		return node{}, f
 	}
-	if !slices.Contains([]string{"RtspUnicast", "RTSP"}, r.body.value("Protocol")) {
+	known := []string{"RtspUnicast", "RTSP"}
+	if s.cfg.Multicast {
+		known = append(known, "RtspMulticast")
+	}
+	if !slices.Contains(known, r.body.value("Protocol")) {
 		return node{}, sender("Invalid Stream setup", "ter:InvalidArgVal", "ter:InvalidStreamSetup")
 	}
 	return el("tr2:GetStreamUriResponse", el("tr2:Uri", s.streamURI(r, p))), nil

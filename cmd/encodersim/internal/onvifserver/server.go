@@ -52,6 +52,7 @@ type Config struct {
 	Credentials func() (user, password string)
 	Profiles    func() []Profile
 	RTSPPort    int
+	Multicast   bool // streams are sent to groups, too
 	PTZ         bool
 	Clock       func() time.Time  // what the device believes the time to be
 	SetClock    func(t time.Time) // zero t: follow the host again

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ type Config struct {
 	Streams     []*Stream
 	Credentials func() (user, password string) // asked at every request
 	SHA256      bool                           // offer SHA-256 before MD5 (RFC 7616)
+	Multicast   netip.AddrPort                 // first group of a /28, and even port of RTP; invalid: none
 	BackChannel func(p *rtp.Packet)            // one packet of talk, G.711 A-law; keep nothing
 	Joining     func()                         // a reader is about to be added
 	Joined      func()                         // it was
@@ -82,6 +84,10 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 		DisableRTCPSenderReports: true,
 		Listen:                   func(string, string) (net.Listener, error) { return sockets.tcp, nil },
 		ListenPacket:             sockets.packetConn,
+	}
+	if g := s.cfg.Multicast; g.IsValid() {
+		lib.MulticastIPRange = netip.PrefixFrom(g.Addr(), 28).Masked().String()
+		lib.MulticastRTPPort, lib.MulticastRTCPPort = int(g.Port()), int(g.Port())+1
 	}
 	s.ready = make(chan struct{})
 	if err := lib.Start(); err != nil {
