@@ -16,8 +16,6 @@ import (
 	"districtgateway/domain/boltstore"
 	"districtgateway/media"
 	"districtgateway/media/digest"
-	"districtgateway/media/onvif"
-	"districtgateway/media/rtsp"
 )
 
 // statusEvery is how often the state of the encoders is looked at: a change is to
@@ -89,16 +87,16 @@ func (cs *cameras) enter(e config.Encoder) error {
 	if known == nil {
 		known = cs.inv.find(e.Identity, e.ONVIF)
 	}
-	if known == nil && e.RTSP != "" {
+	if known == nil && e.RTSP+e.SDP != "" {
 		for _, c := range cs.inv.list() {
-			if c.RTSP == e.RTSP {
+			if c.RTSP == e.RTSP && c.SDP == e.SDP {
 				known = c
 			}
 		}
 	}
 	if known == nil {
 		c, err := cs.inv.add(camera{Code: domain.Code(e.ID), Name: e.Name, Identity: e.Identity,
-			Address: e.ONVIF, RTSP: e.RTSP, SubRTSP: e.SubRTSP, Since: time.Now()})
+			Address: e.ONVIF, RTSP: e.RTSP, SubRTSP: e.SubRTSP, SDP: e.SDP, Since: time.Now()})
 		if err == nil {
 			cs.store.SaveEncoder(c.Code, *c)
 		}
@@ -107,7 +105,7 @@ func (cs *cameras) enter(e config.Encoder) error {
 	if e.Name != "" {
 		known.Name = e.Name
 	}
-	known.RTSP, known.SubRTSP = e.RTSP, e.SubRTSP
+	known.RTSP, known.SubRTSP, known.SDP = e.RTSP, e.SubRTSP, e.SDP
 	if e.ONVIF != "" {
 		known.Address = e.ONVIF
 	}
@@ -172,10 +170,12 @@ func (cs *cameras) startMissing(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// serve keeps one camera's main stream recorded.
+// serve keeps one camera's main stream recorded, and that of an encoder that sends by
+// itself received.
 func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 	c := cs.camera(code)
-	if cs.record == nil || !cs.records(c) {
+	recorded := cs.record != nil && cs.records(c)
+	if !recorded && c.SDP == "" {
 		cs.watchOver(ctx, code)
 		return nil
 	}
@@ -186,6 +186,9 @@ func (cs *cameras) serve(ctx context.Context, code domain.Code) error {
 	defer release()
 	cs.update(code, func(sv *service) { sv.stream = s })
 	defer cs.update(code, func(sv *service) { sv.stream, sv.recorder = nil, nil })
+	if !recorded { // whether it sends shows where it sends to only
+		<-ctx.Done()
+	}
 	for err == nil && ctx.Err() == nil {
 		err = cs.recordOn(ctx, &c, s)
 	}
@@ -240,6 +243,7 @@ func (cs *cameras) settings(c camera) *config.Encoder {
 		case e.ID != "" && e.ID == string(c.Code),
 			sameIdentity(e.Identity, c.Identity),
 			e.RTSP != "" && e.RTSP == c.RTSP,
+			e.SDP != "" && e.SDP == c.SDP,
 			e.ONVIF != "" && sameHost(e.ONVIF, c.Address):
 			return &cs.file.Encoders[i]
 		}
@@ -288,121 +292,25 @@ func (cs *cameras) live(code domain.Code, profile uint8) (*media.Stream, func(),
 		return nil, nil, fmt.Errorf("stream number %d: %w", profile, domain.ErrMedia)
 	}
 	key := media.Key{Channel: string(code), Profile: profileNames[profile]}
+	sends := cs.camera(code).SDP != ""
+	if sends {
+		key.Profile = profileNames[0] // it has one
+	}
 	purpose := media.ForViewing
-	if profile == 0 && cs.record != nil && cs.records(cs.camera(code)) {
+	if key.Profile == profileNames[0] && cs.record != nil && cs.records(cs.camera(code)) {
 		purpose = media.ForRecording
 	}
 	cfg := cs.memory.stream(key.Channel+"/"+key.Profile, purpose, true)
 	cfg.Log = cs.log
+	if sends {
+		cfg.MaxBackoff = time.Second // it is heard as long as its ports are open
+	}
 	s, release := cs.hub.Acquire(key, cfg, func(ctx context.Context) (media.Opened, error) {
 		o, err := cs.open(ctx, code, profile)
 		cs.update(code, func(s *service) { s.problem = err })
 		return o, err
 	})
 	return s, release, nil
-}
-
-// askKey wants a key frame on each stream of a channel that runs.
-func (cs *cameras) askKey(code domain.Code) {
-	for _, name := range profileNames {
-		if s, running := cs.hub.Lookup(media.Key{Channel: string(code), Profile: name}); running {
-			s.AskKey()
-		}
-	}
-}
-
-// open connects to an encoder's stream.
-func (cs *cameras) open(ctx context.Context, code domain.Code, profile uint8) (media.Opened, error) {
-	c := cs.camera(code)
-	user, password := cs.credentials(c)
-	url := c.RTSP
-	if url != "" && profile == 1 && c.SubRTSP != "" {
-		url = c.SubRTSP
-	}
-	cfg := rtsp.Config{URL: url, User: user, Password: password, Log: cs.log}
-	if url == "" {
-		var err error
-		if cfg.URL, cfg.KeyFrame, err = cs.ask(ctx, c, profile); err != nil {
-			cs.lookAgain()
-			return media.Opened{}, err
-		}
-	}
-	if e := cs.settings(c); e != nil {
-		cfg.Transport, cfg.Basic = transports[e.Transport], e.Basic
-	}
-	return rtsp.Open(ctx, cfg)
-}
-
-// transports are the words of [config.Encoder].Transport; TCP without one.
-var transports = map[string]rtsp.Transport{"udp": rtsp.UDP, "multicast": rtsp.Multicast}
-
-// errMoved reports that another encoder answers where this one was.
-var errMoved = errors.New("another encoder answers at its address")
-
-// ask asks an encoder for the address of a stream, after making sure that it is
-// the one we mean: addresses move, and footage must not end up under another's code.
-// keyFrame asks for a key frame of that stream.
-func (cs *cameras) ask(ctx context.Context, c camera, profile uint8) (url string, keyFrame func(context.Context) error, err error) {
-	if c.Address == "" {
-		return "", nil, fmt.Errorf("%w: not found on the network yet", domain.ErrOffline)
-	}
-	user, password := cs.credentials(c)
-	cfg := onvif.Config{Address: c.Address, User: user, Password: password, Insecure: true}
-	client, err := onvif.New(cfg)
-	if err != nil {
-		return "", nil, err
-	}
-	defer client.Close()
-	d, err := client.Identify(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	base, n := splitSource(c.Identity)
-	if base != "" && !sameIdentity(base, d.Key()) {
-		return "", nil, fmt.Errorf("%s: %w", c.Address, errMoved)
-	}
-	if n >= len(d.Channels) {
-		return "", nil, fmt.Errorf("video source %d: %w", n+1, media.ErrNoTracks)
-	}
-	p := d.Channels[n].Main
-	if profile == 1 && d.Channels[n].Sub.Token != "" {
-		p = d.Channels[n].Sub
-	}
-	cs.update(c.Code, func(s *service) { s.streams = streamsOf(d.Channels[n]) })
-	url, err = cs.streamURI(ctx, client, p, c)
-	return url, syncPoint(cfg, p), err
-}
-
-// streamURI asks where a profile is taken. Some encoders have an address of its own for
-// multicast, and some none at all: then any will do, to ask for TCP.
-func (cs *cameras) streamURI(ctx context.Context, client *onvif.Client, p onvif.Profile, c camera) (string, error) {
-	if e := cs.settings(c); e != nil && transports[e.Transport] == rtsp.Multicast {
-		url, err := client.StreamURI(ctx, p, onvif.Multicast)
-		if _, refused := errors.AsType[*onvif.Fault](err); !refused {
-			return url, err
-		}
-	}
-	return client.StreamURI(ctx, p, onvif.TCP)
-}
-
-// syncPoint returns what asks an encoder for a key frame of a profile. It is asked
-// rarely: no connection is kept for it.
-func syncPoint(cfg onvif.Config, p onvif.Profile) func(context.Context) error {
-	return func(ctx context.Context) error {
-		client, err := onvif.New(cfg)
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		return client.KeyFrame(ctx, p)
-	}
-}
-
-func streamsOf(c onvif.Channel) uint8 {
-	if c.Sub.Token != "" {
-		return 2
-	}
-	return 1
 }
 
 // lookAgain asks for a round of discovery soon.

@@ -160,7 +160,7 @@ func (cs *cameras) list() []api.Encoder {
 	defer cs.mu.Unlock()
 	list := []api.Encoder{}
 	for _, c := range cs.inv.list() {
-		e := api.Encoder{Code: string(c.Code), Name: c.Name, Identity: c.Identity, Address: cmp.Or(c.RTSP, c.Address),
+		e := api.Encoder{Code: string(c.Code), Name: c.Name, Identity: c.Identity, Address: cmp.Or(c.RTSP, c.SDP, c.Address),
 			Model: strings.TrimSpace(c.Maker + " " + c.Model)}
 		if s := cs.services[c.Code]; s != nil {
 			s.describe(&e)

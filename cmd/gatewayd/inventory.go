@@ -26,6 +26,7 @@ type camera struct {
 	Address  string // ONVIF address where it was last found; empty for plain RTSP
 	RTSP     string // plain RTSP: the main stream
 	SubRTSP  string
+	SDP      string // file that describes what an encoder sends by itself; empty: it is asked
 	PTZ      bool
 
 	Since  time.Time // when it was given Code; zero: from the beginning
@@ -204,7 +205,7 @@ func (v *inventory) replace(code domain.Code, identity string, now time.Time) (g
 		c.Former = append(c.Former, other.Former...)
 		identity = other.Identity
 		c.Maker, c.Model, c.Address, c.PTZ = other.Maker, other.Model, other.Address, other.PTZ
-		c.RTSP, c.SubRTSP = other.RTSP, other.SubRTSP
+		c.RTSP, c.SubRTSP, c.SDP = other.RTSP, other.SubRTSP, other.SDP
 	} else if other == nil {
 		c.Maker, c.Model, c.Address = "", "", ""
 	}

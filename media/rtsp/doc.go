@@ -9,6 +9,8 @@
 // a [media.Stream]. Redirects are not followed: an encoder has no business to send
 // the gateway elsewhere.
 //
+// [Push] takes what an encoder sends by itself, by plain RTP, as a description says.
+//
 // A [Server] is the other side. Each connection is a viewer, whose goroutine reads
 // it; a session that plays is a playout, a sink of its stream.
 package rtsp

@@ -33,22 +33,9 @@ type link struct {
 		answer digest.Answer
 	}
 
-	alive   time.Time // when the session is to be kept alive next
-	report  time.Time // when receiver reports were last sent
-	packets uint64    // pushed so far
-	seen    uint64    // packets at heard
-	heard   time.Time // when packets was last seen to grow
-}
-
-// watch notes progress, and returns an error once there was none for too long.
-func (l *link) watch(now time.Time) error {
-	if l.packets != l.seen || l.heard.IsZero() {
-		l.seen, l.heard = l.packets, now
-	}
-	if silent := now.Sub(l.heard); silent > silenceLimit {
-		return fmt.Errorf("%w for %s", ErrSilent, silent.Round(time.Second))
-	}
-	return nil
+	alive  time.Time // when the session is to be kept alive next
+	report time.Time // when receiver reports were last sent
+	pulse
 }
 
 // keepAlive sends what keeps the session alive at the encoder, when it is time.

@@ -196,15 +196,18 @@ func TestGroupIsReadFromTheDescription(t *testing.T) {
 		sdp  string
 		want group
 	}{
-		"of the session": {"c=IN IP4 239.1.2.3/127\r\nm=video 5004 RTP/AVP 96\r\n", group{netip.MustParseAddr("239.1.2.3"), 5004, false}},
-		"of the medium":  {"c=IN IP4 239.1.2.3/127\r\nm=video 5004 RTP/AVP 96\r\nc=IN IP4 239.1.2.4/1/2\r\n", group{netip.MustParseAddr("239.1.2.4"), 5004, false}},
+		"of the session": {"c=IN IP4 239.1.2.3/127\r\nm=video 5004 RTP/AVP 96\r\n", group{netip.MustParseAddr("239.1.2.3"), 5004, 5005, false}},
+		"of the medium":  {"c=IN IP4 239.1.2.3/127\r\nm=video 5004 RTP/AVP 96\r\nc=IN IP4 239.1.2.4/1/2\r\n", group{netip.MustParseAddr("239.1.2.4"), 5004, 5005, false}},
 		"of one source": {"c=IN IP4 239.1.2.3/127\r\na=source-filter: incl IN IP4 * 10.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n",
-			group{netip.MustParseAddr("239.1.2.3"), 5004, true}},
+			group{netip.MustParseAddr("239.1.2.3"), 5004, 5005, true}},
 		"of another source": {"c=IN IP4 239.1.2.3/127\r\na=source-filter: incl IN IP4 * 10.0.0.2\r\nm=video 5004 RTP/AVP 96\r\n",
-			group{netip.MustParseAddr("239.1.2.3"), 5004, false}},
+			group{netip.MustParseAddr("239.1.2.3"), 5004, 5005, false}},
 		"one left out": {"c=IN IP4 239.1.2.3/127\r\na=source-filter: excl IN IP4 * 10.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n",
-			group{netip.MustParseAddr("239.1.2.3"), 5004, false}},
-		"none": {"c=IN IP4 10.0.0.1\r\nm=video 0 RTP/AVP 96\r\n", group{}},
+			group{netip.MustParseAddr("239.1.2.3"), 5004, 5005, false}},
+		"none":            {"c=IN IP4 10.0.0.1\r\nm=video 0 RTP/AVP 96\r\n", group{addr: netip.MustParseAddr("10.0.0.1")}},
+		"of one port":     {"c=IN IP4 239.1.2.3/127\r\nm=video 5004 RTP/AVP 96\r\na=rtcp-mux\r\n", group{netip.MustParseAddr("239.1.2.3"), 5004, 0, false}},
+		"of another port": {"c=IN IP4 239.1.2.3/127\r\nm=video 5004 RTP/AVP 96\r\na=rtcp:53020 IN IP4 239.1.2.3\r\n", group{netip.MustParseAddr("239.1.2.3"), 5004, 53020, false}},
+		"of nonsense":     {"m=video 5004 RTP/AVP 96\r\na=rtcp:x\r\na=source-filter: incl\r\n", group{port: 5004, rtcp: 5005}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ssd, err := sdpunmarshaler.Unmarshal([]byte(sdpHead + tc.sdp))

@@ -146,30 +146,45 @@ func waitFor(yes bool, until time.Time) wait {
 	return wait{until}
 }
 
-// take pushes the datagrams of one track that have arrived, as many as the ring
-// can take before the stream flushes.
+// take pushes the datagrams of one track that have arrived.
 func (u *udpSource) take(s *media.Stream, f *flow, p *udpPorts, w wait) error {
+	return intake{p.rtp, byte(f.channels[0]), func([]byte) bool { return p.admits() }, func(g media.Range) {
+		u.packets++
+		f.push(s, g, time.Now())
+	}}.take(s, w)
+}
+
+// An intake is how the datagrams of a socket come into a stream.
+type intake struct {
+	sock    *sock.UDP
+	channel byte              // what a TCP consumer gets them by
+	admits  func([]byte) bool // whether the datagram last received is believed
+	push    func(media.Range)
+}
+
+// take takes the datagrams that have arrived into the ring, as many as that can take
+// before the stream flushes, and pushes those that are believed.
+func (in intake) take(s *media.Stream, w wait) error {
 	ring := s.Ring()
 	room := min(maxDatagram, ring.Size()/ringPart)
 	for n, taken := 0, 0; n < perReceive && taken < ring.Size()/ringPart; n++ {
 		buf := ring.Reserve(prefixBytes + room)
-		size, err := p.rtp.Receive(buf[prefixBytes:], n == 0 && !w.until.IsZero(), w.until)
+		size, err := in.sock.Receive(buf[prefixBytes:], n == 0 && !w.until.IsZero(), w.until)
 		if err != nil {
 			return err
 		}
 		if size == 0 {
 			return nil
 		}
-		if !p.admits() {
+		if !in.admits(buf[prefixBytes : prefixBytes+size]) {
 			continue
 		}
 		taken += prefixBytes + size
-		buf[0], buf[1] = '$', byte(f.channels[0])
+		buf[0], buf[1] = '$', in.channel
 		binary.BigEndian.PutUint16(buf[2:], uint16(size))
 		g := ring.Commit(prefixBytes + size)
 		g.Off, g.Len = g.Off+prefixBytes, uint32(size)
-		u.packets++
-		f.push(s, g, time.Now())
+		in.push(g)
 	}
 	return nil
 }

@@ -123,6 +123,8 @@ type Encoder struct {
 	ONVIF     string        `toml:"onvif" doc:"ONVIF address: host, host:port or the URL of its device service."`
 	RTSP      string        `toml:"rtsp" doc:"RTSP address of the main stream, for encoders without ONVIF." example:"rtsp://10.1.0.31/main"`
 	SubRTSP   string        `toml:"sub_rtsp" doc:"RTSP address of the sub stream."`
+	SDP       string        `toml:"sdp" doc:"File with the session description (SDP) of an encoder that sends RTP by itself: codings, and the ports here or the group that it sends to. It is read when the ports are opened." example:"/etc/districtgateway/gate.sdp"`
+	From      string        `toml:"from" doc:"With sdp: IP address of the encoder, which alone is believed. Empty: the first that sends what the description says, until it is silent for 10 s." example:"10.1.0.32"`
 	Identity  string        `toml:"identity" doc:"Hardware address or serial number, by which it is found again at another address." example:"00:11:22:33:44:55"`
 	User      string        `toml:"user" doc:"User name. Empty: that of [discovery]."`
 	Password  domain.Secret `toml:"password" doc:"Password. Empty: that of [discovery]."`

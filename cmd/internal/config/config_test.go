@@ -72,7 +72,15 @@ keepalive_every = "1ms"
 	"password in an address": {minimal + "[[encoder]]\nrtsp = \"rtsp://u:p@10.0.0.1/\"\n", []string{
 		`line 5: encoder[0].rtsp = "rtsp://u:xxxxx@10.0.0.1/": put user and password into the keys of that name`}},
 	"encoder that is nowhere": {minimal + "[[encoder]]\nname = \"x\"\n", []string{
-		`line 4: encoder[0].onvif: want onvif, rtsp or identity: where the encoder is, or how it is known`}},
+		`line 4: encoder[0].onvif: want onvif, rtsp, sdp or identity: where the encoder is, or how it is known`}},
+	"encoder that sends by itself": {minimal + "[[encoder]]\nsdp = \"/etc/gate.sdp\"\nfrom = \"10.0.0.1\"\n", nil},
+	"encoder that sends and is asked": {minimal + "[[encoder]]\nsdp = \"gate.sdp\"\nrtsp = \"rtsp://10.0.0.1/\"\n[[encoder]]\nonvif = \"10.0.0.1\"\nfrom = \"gate\"\n", []string{
+		`line 5: encoder[0].sdp = "gate.sdp": want the absolute path of a file`,
+		`line 5: encoder[0].sdp = "gate.sdp": an encoder that sends by itself has no onvif and no rtsp`,
+		`line 9: encoder[1].from = "gate": want the IP address of an encoder with sdp`}},
+	"transport of media": {minimal + "[[encoder]]\nonvif = \"a\"\ntransport = \"http\"\n[[encoder]]\nonvif = \"b\"\nudp = true\ntransport = \"multicast\"\n", []string{
+		`line 6: encoder[0].transport = "http": want tcp, udp, multicast`,
+		`line 9: encoder[1].udp = "true": is already transport = "multicast"`}},
 	"too many hosts": {minimal + "[discovery]\naddresses = [\"10.0.0.0/8\", \"x\"]\n", []string{
 		`line 5: discovery.addresses[1] = "x": want an IP address or network such as 10.1.0.0/24`,
 		`line 5: discovery.addresses: 1048576 hosts are too many to probe one by one: at most 4096`}},
@@ -107,6 +115,12 @@ adopt = false
 `))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for text, want := range map[string]string{"": "tcp", "udp = true": "udp", "transport = \"multicast\"": "multicast"} {
+		e, err := Parse([]byte(minimal + "[[encoder]]\nonvif = \"10.0.0.1\"\n" + text + "\n"))
+		if err != nil || e.Encoders[0].Transport != want {
+			t.Errorf("%q: %+v, %v, want %s", text, e.Encoders, err, want)
+		}
 	}
 	if u := f.Uppers[0]; u.KeepaliveEvery != time.Minute || u.KeepaliveMiss != 5 || u.Transport != "udp" {
 		t.Errorf("upper: %+v", u)

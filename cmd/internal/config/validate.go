@@ -191,9 +191,10 @@ func (e *Encoder) validate(f faults) {
 	if e.ID != "" {
 		f.code("id", e.ID, "the code of the channel")
 	}
-	if e.ONVIF == "" && e.RTSP == "" && e.Identity == "" {
-		f.add("onvif", "", "want onvif, rtsp or identity: where the encoder is, or how it is known")
+	if e.ONVIF == "" && e.RTSP == "" && e.Identity == "" && e.SDP == "" {
+		f.add("onvif", "", "want onvif, rtsp, sdp or identity: where the encoder is, or how it is known")
 	}
+	e.validatePush(f)
 	f.rtsp("rtsp", e.RTSP)
 	f.rtsp("sub_rtsp", e.SubRTSP)
 	f.oneOf("transport", e.Transport, "tcp", "udp", "multicast")
@@ -202,6 +203,19 @@ func (e *Encoder) validate(f faults) {
 		f.add("udp", "true", "is already transport = \"multicast\"")
 	case e.UDP:
 		e.Transport = "udp"
+	}
+}
+
+// validatePush checks an encoder that sends by itself.
+func (e *Encoder) validatePush(f faults) {
+	if e.SDP != "" && !strings.HasPrefix(e.SDP, "/") {
+		f.add("sdp", e.SDP, "want the absolute path of a file")
+	}
+	if e.SDP != "" && (e.ONVIF != "" || e.RTSP != "") {
+		f.add("sdp", e.SDP, "an encoder that sends by itself has no onvif and no rtsp")
+	}
+	if _, err := netip.ParseAddr(e.From); e.From != "" && (err != nil || e.SDP == "") {
+		f.add("from", e.From, "want the IP address of an encoder with sdp")
 	}
 }
 
@@ -237,6 +251,7 @@ func (f *File) unique(all faults) {
 	}
 	for i, e := range f.Encoders {
 		claim("channel", e.ID, fmt.Sprintf("encoder[%d].id", i))
+		claim("sdp", e.SDP, fmt.Sprintf("encoder[%d].sdp", i))
 		claim("identity", strings.ToLower(e.Identity), fmt.Sprintf("encoder[%d].identity", i))
 	}
 	for i, v := range f.Volumes {
