@@ -21,6 +21,9 @@ type Config struct {
 	Seed        uint64        // of the jitter: one seed gives one trace
 }
 
+// mostProfile is the last stream number that a catalogue can tell of.
+const mostProfile = 7
+
 // A FieldError is one fault of a Config.
 type FieldError struct {
 	Path string // such as "Peers[2].Code"
@@ -72,6 +75,9 @@ func (pc PeerConfig) validate(path string, self Code) error {
 	}
 	if pc.Media > MediaTCPActive {
 		bad("Media", fmt.Sprint(uint8(pc.Media)), "udp, tcp-passive or tcp-active")
+	}
+	if pc.Profile > mostProfile {
+		bad("Profile", fmt.Sprint(pc.Profile), "0 (main) to 7")
 	}
 	if pc.KeepaliveMiss < 0 || pc.KeepaliveMiss > 100 {
 		bad("KeepaliveMiss", fmt.Sprint(pc.KeepaliveMiss), "0 to 100")

@@ -78,6 +78,7 @@ type PeerConfig struct {
 	KeepaliveEvery time.Duration // 0: 60 s
 	KeepaliveMiss  int           // missed in a row before offline; 0: 3
 	Share          []Code        // channels shown to this upper; nil: all
+	Profile        uint8         // stream number that this upper gets of a channel that has it, where it asks for the main one
 	Forget         bool          // instead of offline: what was learned of it is deleted (KA-503, KA-509)
 }
 

@@ -250,7 +250,7 @@ func (p *Processor) send(u *upper, e *entry, ev InviteIn, older *sender) error {
 		return ErrBusy
 	}
 	s := &sender{dialog: ev.Dialog, upper: u, asked: ev, ssrc: ssrc,
-		stream: streamOf(ev.Channel, ev.Profile, ev.Kind, ev.Range), since: p.desk.now,
+		stream: streamOf(ev.Channel, u.profile(e, ev), ev.Kind, ev.Range), since: p.desk.now,
 		at: p.patience(ev.Deadline), parties: parties{p.cat.camera(ev.Channel), u.monitor(ev)}}
 	s.alarm.owner = s
 	p.calls.senders[s.dialog] = s
@@ -263,6 +263,15 @@ func (p *Processor) send(u *upper, e *entry, ev InviteIn, older *sender) error {
 		p.stepSender(s, txDrop{err})
 	}
 	return nil
+}
+
+// profile returns which stream an upper is sent: what it asks for, but that one behind a
+// poor line gets another than the main one, where there is one.
+func (u *upper) profile(e *entry, ev InviteIn) uint8 {
+	if ev.Kind == Live && ev.Profile == 0 && u.cfg.Profile < e.item.Streams {
+		return u.cfg.Profile
+	}
+	return ev.Profile
 }
 
 // patience returns until when we try for a caller that gives up at deadline: each level

@@ -20,21 +20,23 @@ For media --timeout is how long to wait for the next byte.
 `
 
 func liveVerb() *verb {
-	file, wanted := "", time.Duration(0)
+	file, wanted, sub := "", time.Duration(0), false
 	return &verb{
-		name: "live", args: "CHANNEL -o FILE [--for D]", least: 1, most: 1, summary: "save what a channel shows now",
+		name: "live", args: "CHANNEL -o FILE [--for D] [--sub]", least: 1, most: 1, summary: "save what a channel shows now",
 		about: `Asks for the live picture of a channel, from wherever it is, and saves it as a
 fragmented MP4 that any player opens, without recoding. It ends after --for, or
 at Ctrl-C (SIGINT, SIGTERM); both are success. If the picture ends by itself
 before that, the exit status is 1.
 ` + stallNote,
-		options: fileOptions + "--for D         how much to save, such as 10s; without it until Ctrl-C\n",
+		options: fileOptions + "--for D         how much to save, such as 10s; without it until Ctrl-C\n" +
+			"--sub           the sub stream: a smaller picture at a lower rate, for a poor line\n",
 		example: `gatewayctl live 33010600001320000001 -o gate.mp4 --for 10s
 gatewayctl live 33010600001320000001 -o - | ffplay -
 `,
 		flags: func(f *flag.FlagSet) {
 			f.StringVar(&file, "o", "", "")
 			f.DurationVar(&wanted, "for", 0, "")
+			f.BoolVar(&sub, "sub", false, "")
 		},
 		run: func(ctx context.Context, c *call) error {
 			if wanted < 0 {
@@ -45,7 +47,7 @@ gatewayctl live 33010600001320000001 -o - | ffplay -
 				return err
 			}
 			return d.run(ctx, func(watch context.Context, w io.Writer) error {
-				if err := c.client.Live(watch, api.LiveRequest{Channel: c.args[0], For: wanted}, w); err != nil {
+				if err := c.client.Live(watch, api.LiveRequest{Channel: c.args[0], For: wanted, Sub: sub}, w); err != nil {
 					return err
 				}
 				if watch.Err() != nil {

@@ -81,6 +81,22 @@ func TestFootageBecomesAFileWhenItIsComplete(t *testing.T) {
 	}
 }
 
+// TestSubStreamIsAskedForWhereItIsWanted.
+func TestSubStreamIsAskedForWhereItIsWanted(t *testing.T) {
+	for _, args := range [][]string{{"--for", "3s"}, {"--for", "3s", "--sub"}} {
+		asked := ""
+		answer := send(parts(3), "")
+		f := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			asked = r.FormValue("profile")
+			answer(w, r)
+		})
+		r := runner{fake: f}.run(append([]string{"live", channel1, "-o", filepath.Join(t.TempDir(), "x.mp4")}, args...)...)
+		if want := map[int]string{2: "", 3: "sub"}[len(args)]; r.status != exitGood || asked != want {
+			t.Errorf("%q: status %d, asked for %q: %s", args, r.status, asked, r.errOut)
+		}
+	}
+}
+
 func TestFootageToStandardOutputIsNothingElse(t *testing.T) {
 	all := bytes.Join(parts(2), nil)
 	r := runner{fake: serve(t, send(parts(2), ""))}.run("play", channel1, "-1h", "now", "-o", "-")

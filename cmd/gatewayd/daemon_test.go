@@ -192,6 +192,26 @@ func TestForgettingIsSetForEachPeer(t *testing.T) {
 	}
 }
 
+func TestProfileIsSetForEachUpper(t *testing.T) {
+	for text, want := range map[string]uint8{"": 0, "main": 0, "sub": 1} {
+		if got := domainPeers(config.File{Uppers: []config.Upper{{Profile: text}}})[0].Profile; got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
+func TestProfileOfARequestIsRead(t *testing.T) {
+	for query, want := range map[string]int{"": 0, "?profile=main": 0, "?profile=sub": 1, "?profile=3": -1, "?profile=Sub": -1} {
+		r, err := http.NewRequest(http.MethodGet, "http://x/live"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := profileOf(r); (err != nil) != (want < 0) || err == nil && int(got) != want {
+			t.Errorf("%q: %d, %v, want %d", query, got, err, want)
+		}
+	}
+}
+
 func TestEmptyShareSharesNothing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		share []string

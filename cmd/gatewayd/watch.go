@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"districtgateway/cmd/internal/api"
@@ -22,7 +24,8 @@ const watchWithin = 25 * time.Second
 func (c *control) live(w http.ResponseWriter, r *http.Request) {
 	code, err := channelOf(r)
 	length, err2 := durationOf(r, "for")
-	if err := errors.Join(err, err2); err != nil {
+	profile, err3 := profileOf(r)
+	if err := errors.Join(err, err2, err3); err != nil {
 		refuse(w, err)
 		return
 	}
@@ -31,7 +34,20 @@ func (c *control) live(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
-	c.watch(ctx, w, domain.WatchIn{Channel: code, Kind: domain.Live}, length)
+	c.watch(ctx, w, domain.WatchIn{Channel: code, Kind: domain.Live, Profile: profile}, length)
+}
+
+// profileOf reads which stream of a channel is wanted: the main one without a word.
+func profileOf(r *http.Request) (uint8, error) {
+	text := r.FormValue("profile")
+	if text == "" {
+		return 0, nil
+	}
+	n := slices.Index(profileNames[:], text)
+	if n < 0 {
+		return 0, badRequest{fmt.Errorf("profile=%q: want %s", text, strings.Join(profileNames[:], " or "))}
+	}
+	return uint8(n), nil
 }
 
 // play answers a request for a channel's recording: as a download, at the speed asked

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -186,7 +187,7 @@ func domainPeers(f config.File) []domain.PeerConfig {
 		p := domain.PeerConfig{
 			Code: domain.Code(u.ID), Role: domain.Upper, Name: u.Name, Address: u.Address, Transport: u.Transport,
 			RegisterEvery: u.RegisterEvery, RetryEvery: u.RetryEvery, KeepaliveEvery: u.KeepaliveEvery, KeepaliveMiss: u.KeepaliveMiss,
-			Forget: u.ForgetOffline,
+			Forget: u.ForgetOffline, Profile: uint8(max(0, slices.Index(profileNames[:], u.Profile))),
 		}
 		if u.Share != nil { // an empty list shares nothing
 			p.Share = make([]domain.Code, len(u.Share))

@@ -121,6 +121,7 @@ func (c *Client) Profile(ctx context.Context, kind string, length time.Duration)
 type LiveRequest struct {
 	Channel string
 	For     time.Duration // 0: until the context ends
+	Sub     bool          // the sub stream rather than the main one
 }
 
 // Live writes a channel's picture as MP4 to w, for the time asked for or until ctx
@@ -129,6 +130,9 @@ func (c *Client) Live(ctx context.Context, in LiveRequest, w io.Writer) error {
 	q := url.Values{}
 	if in.For > 0 {
 		q.Set("for", in.For.String())
+	}
+	if in.Sub {
+		q.Set("profile", "sub")
 	}
 	err := c.media(ctx, call{path: PathLive + in.Channel, query: q}, w)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {

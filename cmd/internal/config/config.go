@@ -89,6 +89,7 @@ type Upper struct {
 	KeepaliveMiss  int           `toml:"keepalive_miss" doc:"Heartbeats missed in a row before the link counts as lost." default:"3"`
 	ForgetOffline  bool          `toml:"forget_offline" doc:"When the link is lost, forget what was learned of the upper. It is registered with again all the same."`
 	Share          []string      `toml:"share" doc:"Channels shown to this upper, by code. Absent: all."`
+	Profile        string        `toml:"profile" doc:"What this upper gets where it asks for a channel's main stream: main, or sub, for a poor line. A channel without a sub stream is sent as it is, and who asks for the sub stream gets that." default:"main"`
 	Charset        string        `toml:"charset" doc:"Character set of messages to it: gb2312, gb18030 or utf-8." default:"gb18030"`
 }
 

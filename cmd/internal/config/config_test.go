@@ -81,6 +81,8 @@ keepalive_every = "1ms"
 	"transport of media": {minimal + "[[encoder]]\nonvif = \"a\"\ntransport = \"http\"\n[[encoder]]\nonvif = \"b\"\nudp = true\ntransport = \"multicast\"\n", []string{
 		`line 6: encoder[0].transport = "http": want tcp, udp, multicast`,
 		`line 9: encoder[1].udp = "true": is already transport = "multicast"`}},
+	"profile of an upper": {minimal + "[[upper]]\nid = \"33010000002000000001\"\naddress = \"192.0.2.10:5060\"\nprofile = \"third\"\n", []string{
+		`line 7: upper[0].profile = "third": want main, sub`}},
 	"too many hosts": {minimal + "[discovery]\naddresses = [\"10.0.0.0/8\", \"x\"]\n", []string{
 		`line 5: discovery.addresses[1] = "x": want an IP address or network such as 10.1.0.0/24`,
 		`line 5: discovery.addresses: 1048576 hosts are too many to probe one by one: at most 4096`}},

@@ -140,6 +140,7 @@ func (u *Upper) validate(f faults) {
 	f.code("id", u.ID, "the id of the upper server")
 	f.hostPort("address", u.Address)
 	f.oneOf("transport", u.Transport, "udp", "tcp")
+	f.oneOf("profile", u.Profile, "main", "sub")
 	f.atLeast("register_every", u.RegisterEvery, time.Minute)
 	f.atLeast("retry_every", u.RetryEvery, time.Second)
 	f.keepalive(u.KeepaliveEvery, u.KeepaliveMiss)
