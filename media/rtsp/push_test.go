@@ -15,6 +15,7 @@ import (
 
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
+	"districtgateway/media/mediatest/cost"
 	"districtgateway/media/sock"
 )
 
@@ -243,7 +244,12 @@ func FuzzPushed(f *testing.F) {
 		f.Add(tc.sdp)
 	}
 	f.Fuzz(func(t *testing.T, sdp string) {
-		lanes, opened, err := described(PushConfig{SDP: []byte(sdp), Unpacker: func() media.Unpacker { return nil }})
+		var lanes []offered
+		var opened media.Opened
+		var err error
+		cost.Bound(t, func() {
+			lanes, opened, err = described(PushConfig{SDP: []byte(sdp), Unpacker: func() media.Unpacker { return nil }})
+		})
 		if err != nil {
 			return
 		}
