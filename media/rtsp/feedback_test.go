@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/bluenviron/gortsplib/v5"
+	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/pion/rtcp"
 	"github.com/pion/sdp/v3"
 
@@ -97,5 +100,47 @@ func TestPrompterAsksOnceAtATime(t *testing.T) {
 	}
 	if none := newPrompter(nil); none.prompt(nil) {
 		t.Error("asked nobody")
+	}
+}
+
+// TestPlayerThatLostSomethingHasTheEncoderAsked: its PLI reaches the source, by TCP and UDP.
+func TestPlayerThatLostSomethingHasTheEncoderAsked(t *testing.T) {
+	for _, protocol := range []gortsplib.Protocol{gortsplib.ProtocolTCP, gortsplib.ProtocolUDP} {
+		t.Run(protocol.String(), func(t *testing.T) {
+			t.Parallel()
+			f := videoFeed(media.H264, false)
+			h := newHouse(t, ServerConfig{}, channels{"cam1": f.src.Open})
+			f.push(10)
+			u, err := base.ParseURL(strings.Replace(h.url, "rtsp://", "rtsp://wang:right@", 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &gortsplib.Client{Scheme: u.Scheme, Host: u.Host, Protocol: &protocol}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			desc, _, err := c.Describe(u)
+			if err == nil {
+				err = c.SetupAll(desc.BaseURL, desc.Medias)
+			}
+			if err == nil {
+				_, err = c.Play(nil)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, asked := f.src.Counts(); asked != 0 {
+				t.Errorf("asked %d times before", asked)
+			}
+			until(t, "the encoder is asked", func() bool {
+				f.push(1)
+				if err := c.WritePacketRTCP(desc.Medias[0], &rtcp.PictureLossIndication{SenderSSRC: 1}); err != nil {
+					t.Error(err)
+				}
+				_, _, asked := f.src.Counts()
+				return asked > 0
+			})
+		})
 	}
 }

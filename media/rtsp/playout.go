@@ -148,7 +148,7 @@ func (p *playout) check(st *media.Stream, now time.Time) error {
 		return nil
 	}
 	p.ears.looked = now
-	return p.hear(now)
+	return p.hear(st, now)
 }
 
 // same reports whether a player that was told of the agreed tracks can play these.
@@ -166,8 +166,8 @@ func (p *playout) same(tracks []media.Track) bool {
 	return true
 }
 
-// hear takes the reports of a viewer over UDP.
-func (p *playout) hear(now time.Time) error {
+// hear takes the reports of a viewer over UDP, and what it asks for by them.
+func (p *playout) hear(st *media.Stream, now time.Time) error {
 	for _, l := range p.lanes {
 		for range 8 {
 			n, err := l.ports.rtcp.Receive(p.ears.buf[:], false, time.Time{})
@@ -178,6 +178,9 @@ func (p *playout) hear(now time.Time) error {
 				break
 			}
 			p.touch(now)
+			if rtp.WantsKey(p.ears.buf[:n]) {
+				st.AskKey()
+			}
 		}
 	}
 	if silent := now.Sub(time.Unix(0, p.ears.heard.Load())); silent > sessionTimeout+graceTime {

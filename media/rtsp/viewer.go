@@ -13,6 +13,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 
 	"districtgateway/media/digest"
+	"districtgateway/media/rtp"
 	"districtgateway/media/sock"
 )
 
@@ -140,7 +141,7 @@ func (v *viewer) consume(ctx context.Context) error {
 
 // message deals with the message at the beginning of b and returns its length; 0 if
 // it is not whole yet. What a viewer sends in frames are reports: over a
-// connection they tell nothing that it does not.
+// connection they tell nothing that it does not, but that a key frame is wanted.
 func (v *viewer) message(ctx context.Context, b []byte) (int, error) {
 	switch {
 	case b[0] == '\r' || b[0] == '\n':
@@ -154,6 +155,9 @@ func (v *viewer) message(ctx context.Context, b []byte) (int, error) {
 		}
 		if n > len(b) {
 			return 0, nil
+		}
+		if v.playout != nil && rtp.WantsKey(b[4:n]) {
+			v.offer.stream.AskKey()
 		}
 		return n, nil
 	}

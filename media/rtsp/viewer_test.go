@@ -492,7 +492,7 @@ func TestViewerOverUDPThatIsGoneIsCut(t *testing.T) {
 	now := time.Unix(10000, 0)
 	p := &playout{lanes: []*lane{{ports: ours}}}
 	p.touch(now)
-	if err := p.hear(now.Add(sessionTimeout)); err != nil {
+	if err := p.hear(nil, now.Add(sessionTimeout)); err != nil {
 		t.Error(err)
 	}
 	var b sock.Batch
@@ -502,11 +502,11 @@ func TestViewerOverUDPThatIsGoneIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := now.Add(sessionTimeout + 2*graceTime)
-	until(t, "the report is not heard", func() bool { return p.hear(later) == nil })
-	if err := p.hear(later.Add(sessionTimeout)); err != nil {
+	until(t, "the report is not heard", func() bool { return p.hear(nil, later) == nil })
+	if err := p.hear(nil, later.Add(sessionTimeout)); err != nil {
 		t.Error(err)
 	}
-	if err := p.hear(later.Add(sessionTimeout + 2*graceTime)); err == nil {
+	if err := p.hear(nil, later.Add(sessionTimeout+2*graceTime)); err == nil {
 		t.Error("nobody is there, and media flows")
 	}
 }
