@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// asks has the upper ask for a key frame, and returns the answer and what else was done.
-func (b *bench) asksKey(channel NodeID) (error, []Effect) {
+// asksKey has the upper ask for a key frame, and returns what was done, with the answer.
+func (b *bench) asksKey(channel NodeID) ([]Effect, error) {
 	b.t.Helper()
 	out := b.step(KeyFrameIn{Ref: 5, Origin: fromAbove, Target: channel})
 	reply, ok := find1[Reply](out)
 	if !ok || reply.Ref != 5 {
 		b.t.Fatalf("not answered: %v", out)
 	}
-	return reply.Err, out
+	return out, reply.Err
 }
 
 // keyOrders counts who was asked for a key frame: our own encoders, and the lower.
@@ -45,7 +45,7 @@ func TestKeyFrameIsAskedForWhereTheCameraIs(t *testing.T) {
 		"the platform": {NodeID(self), ErrNoChannel, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err, out := b.asksKey(tc.channel)
+			out, err := b.asksKey(tc.channel)
 			if own, passed := keyOrders(out); !errors.Is(err, tc.want) || own != tc.own || passed != tc.passed {
 				t.Errorf("%v, %d own, %d passed on; want %v, %d, %d", err, own, passed, tc.want, tc.own, tc.passed)
 			}
@@ -54,7 +54,7 @@ func TestKeyFrameIsAskedForWhereTheCameraIs(t *testing.T) {
 	b.p.stepLower(b.p.lowers[below], downDue{})
 	b.pass(10 * time.Minute) // the lower is silent
 	b.step(KeepaliveIn{Ref: 9, Origin: fromAbove})
-	if err, out := b.asksKey(camA); err == nil || len(out) != 1 {
+	if out, err := b.asksKey(camA); err == nil || len(out) != 1 {
 		t.Errorf("of a lower that is offline: %v, %v", err, out)
 	}
 }
@@ -69,7 +69,7 @@ func TestChannelIsAskedForAKeyFrameOnceInTwoSeconds(t *testing.T) {
 		t.Fatalf("asked %d times", passed)
 	}
 	for range 10 {
-		_, out := b.asksKey(camA)
+		out, _ := b.asksKey(camA)
 		if _, passed := keyOrders(append(out, b.step(KeyFrameWanted{leg})...)); passed != 0 {
 			t.Error("asked again at once")
 		}
