@@ -119,7 +119,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 	$(GO) run ./cmd/internal/fuzzall -time $(FUZZTIME)
 
 .PHONY: e2e
-e2e: ## the gateway against real peers (installs ffmpeg, mpv, tshark, GStreamer, VLC)
+e2e: ## the gateway against real peers (installs ffmpeg, mpv, tshark, GStreamer, VLC, Chromium)
 	@.ci/packages e2e
 	@# Six tests at once on any machine: they wait for pictures in real time, and compute a fifth of it.
 	$(GO) test -tags e2e -count=1 -v -parallel 6 -timeout 10m ./cmd/internal/e2e/...

@@ -388,14 +388,13 @@ func (b *browser) got(kind webrtc.RTPCodecType) []*rtp.Packet {
 
 // A feed fills a stream with numbered pictures, every tenth a key picture.
 type feed struct {
-	src    *mediatest.Source
-	codec  media.Codec
-	bare   bool // parameter sets are told in the tracks alone
-	ps     bool
-	video  mediatest.Packetizer
-	audio  mediatest.Packetizer
-	next   int
-	sounds int
+	src   *mediatest.Source
+	codec media.Codec
+	bare  bool // parameter sets are told in the tracks alone
+	ps    bool
+	video mediatest.Packetizer
+	audio mediatest.Packetizer
+	next  int
 }
 
 func newFeed(c media.Codec) *feed {
