@@ -530,6 +530,7 @@ func TestEveryPictureAndSoundArrivesOnce(t *testing.T) {
 			f.push(15)
 			b := newBrowser(t, nil)
 			b.watch(h.base, "cam1")
+			until(t, "no pictures", func() bool { return len(f.numbers(t, b.got(webrtc.RTPCodecTypeVideo))) >= 4 })
 			for f.next < 155 {
 				before := len(f.numbers(t, b.got(webrtc.RTPCodecTypeVideo)))
 				f.push(5)

@@ -144,8 +144,9 @@ func TestBrowserThatUDPDoesNotReachWatchesByTCP(t *testing.T) {
 	if err != nil || pair == nil || pair.Remote.Protocol != webrtc.ICEProtocolTCP {
 		t.Fatalf("%v, %v", pair, err)
 	}
+	until(t, "no pictures", func() bool { return len(f.numbers(t, b.got(webrtc.RTPCodecTypeVideo))) >= 5 })
 	f.push(20)
-	until(t, "no pictures", func() bool { return len(f.numbers(t, b.got(webrtc.RTPCodecTypeVideo))) >= 25 })
+	until(t, "no more pictures", func() bool { return len(f.numbers(t, b.got(webrtc.RTPCodecTypeVideo))) >= 25 })
 	inRow(t, f.numbers(t, b.got(webrtc.RTPCodecTypeVideo)))
 }
 
