@@ -98,7 +98,7 @@ func fuzzStream(t *testing.T, kind uint8, b []byte) {
 	default:
 		o.Tracks = []media.Track{{Codec: c, PayloadType: 96}, {Codec: media.G711A, PayloadType: 8}}
 	}
-	r := newRig(t, media.StreamConfig{RingBytes: 64 << 10}, o)
+	r := newRig(t, media.StreamConfig{RingBytes: 64 << 10, RingMax: 256 << 10, Live: true}, o)
 	k := &invariants{t: t}
 	if err := r.s.Attach(k); err != nil {
 		t.Fatal(err)
