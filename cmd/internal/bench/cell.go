@@ -34,9 +34,12 @@ func (t task) can(e entrant) bool {
 }
 
 // Times of a cell. A server is warm when more than a group of pictures has gone
-// through it; a window is two groups.
+// through it. Where most of the work is to receive, its buffers must have been full
+// once, too: the gateway's ring holds up to 8.6 s of such a stream, and until then each
+// new page of it costs a fault. A window is two groups.
 const (
 	warming   = 2500 * time.Millisecond
+	filling   = 9500 * time.Millisecond
 	measuring = 4 * time.Second
 )
 
@@ -86,6 +89,14 @@ func (f *field) cell(ctx context.Context, e entrant, t task) (c cell, err error)
 	return c, err
 }
 
+// warm is how long the sources send before anything is measured.
+func (t task) warm() time.Duration {
+	if t.sources > 1 {
+		return filling
+	}
+	return warming
+}
+
 // occupy gives a server its work, and time to get used to it.
 func (s *server) occupy(ctx context.Context, t task, c *cell) error {
 	if t.readers > 0 {
@@ -96,7 +107,7 @@ func (s *server) occupy(ctx context.Context, t task, c *cell) error {
 	if err := s.fed(ctx); err != nil {
 		return err
 	}
-	if err := sleep(ctx, warming); err != nil {
+	if err := sleep(ctx, t.warm()); err != nil {
 		return err
 	}
 	foot, err := s.footprint()

@@ -54,6 +54,7 @@ type uplink struct {
 	field  *field
 	low    *server
 	takers []*taker
+	warm   bool // every page of the measured gateway's rings has been written
 }
 
 // measureUplink measures what it costs to send sixteen streams up.
@@ -200,7 +201,11 @@ func (u *uplink) window(ctx context.Context, t *taker) (c cell, err error) {
 	if err := u.low.fed(ctx); err != nil {
 		return c, err
 	}
-	if err := sleep(ctx, warming+time.Second); err != nil { // who comes over UDP is paced for as long
+	wait := warming + time.Second // who comes over UDP is paced for as long
+	if !u.warm {
+		u.warm, wait = true, filling
+	}
+	if err := sleep(ctx, wait); err != nil {
 		return c, err
 	}
 	before, err := u.low.account(ctx)
