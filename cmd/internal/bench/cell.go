@@ -20,7 +20,7 @@ type task struct {
 	record  bool
 	prompt  bool
 	// The peers' cost in ours that is the bar, and the one that is the goal, by
-	// the peer's name; a peer that is not named is not measured.
+	// the peer's name; for the zero bar it is only told, and a peer that is not named is not measured.
 	bars map[string]bar
 }
 

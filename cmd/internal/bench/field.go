@@ -98,17 +98,16 @@ func (b *bench) loader(ctx context.Context, name string) (*loader, error) {
 // findPeers looks for the peers' programs.
 func (b *bench) findPeers() error {
 	var errs []error
-	kinds := peer.All()
-	for _, name := range []string{"PEER_MEDIAMTX", "PEER_GO2RTC", "PEER_ZLM"} {
-		kind, path := kinds[name], os.Getenv(name)
+	for _, c := range peer.All() {
+		path := os.Getenv(c.Variable)
 		if path == "" {
-			b.say("%s is not compared with: %s does not name its program", kind.Name(), name)
+			b.say("%s is not compared with: %s does not name its program", c.Name(), c.Variable)
 			continue
 		}
 		if _, err := exec.LookPath(path); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			errs = append(errs, fmt.Errorf("%s: %w", c.Variable, err))
 		}
-		b.peers = append(b.peers, entrant{kind, path})
+		b.peers = append(b.peers, entrant{c.Server, path})
 	}
 	return errors.Join(errs...)
 }

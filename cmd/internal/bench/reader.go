@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"districtgateway/cmd/internal/api"
+	"districtgateway/cmd/internal/bench/peer"
 	"districtgateway/cmd/internal/bench/traffic"
 )
 
@@ -149,7 +150,7 @@ func measureDelay(ctx context.Context, b *bench) ([]Result, error) {
 		return nil, err
 	}
 	defer f.close()
-	t := task{name: "delay", sources: streams, readers: 1, prompt: true, bars: map[string]bar{"mediamtx": {}, "go2rtc": {}, "ZLMediaKit": {}}}
+	t := task{name: "delay", sources: streams, readers: 1, prompt: true, bars: map[string]bar{"mediamtx": {}, "go2rtc": {}, "ZLMediaKit": {}, peer.ZLMPrompt: {}}}
 	scores, err := f.contest(ctx, t, 1)
 	var results []Result
 	for i, s := range scores {

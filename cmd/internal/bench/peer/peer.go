@@ -50,10 +50,16 @@ type Abilities struct {
 	Record bool
 }
 
-// All returns the servers, each with the variable of the environment that names
-// its program.
-func All() map[string]Server {
-	return map[string]Server{"PEER_MEDIAMTX": mediamtx{}, "PEER_GO2RTC": go2rtc{}, "PEER_ZLM": zlm{}}
+// A Candidate is a server and the variable of the environment that names its program.
+type Candidate struct {
+	Variable string
+	Server
+}
+
+// All returns the servers. One is there twice: as it is by default, and set not to keep
+// a picture until the next one comes.
+func All() []Candidate {
+	return []Candidate{{"PEER_MEDIAMTX", mediamtx{}}, {"PEER_GO2RTC", go2rtc{}}, {"PEER_ZLM", zlm{}}, {"PEER_ZLM", zlm{prompt: true}}}
 }
 
 func stream(n int) string { return fmt.Sprintf("s%d", n) }

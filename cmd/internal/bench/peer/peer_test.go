@@ -8,7 +8,7 @@ import (
 )
 
 func TestEveryServerIsToldItsSourcesAndItsPort(t *testing.T) {
-	for variable, s := range All() {
+	for _, s := range All() {
 		j := Job{Dir: t.TempDir(), Host: "127.80.1.2", Sources: []string{"rtsp://127.80.1.1:1/a/0"}, Record: s.Can().Record}
 		args, err := s.Prepare(j)
 		if err != nil || len(args) == 0 {
@@ -22,8 +22,8 @@ func TestEveryServerIsToldItsSourcesAndItsPort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(text), "8554") || !strings.HasPrefix(variable, "PEER_") {
-			t.Errorf("%s, %s:\n%s", variable, s.Name(), text)
+		if !strings.Contains(string(text), "8554") || !strings.HasPrefix(s.Variable, "PEER_") {
+			t.Errorf("%s, %s:\n%s", s.Variable, s.Name(), text)
 		}
 		if told := s.URL(j, 0); !strings.HasPrefix(told, "rtsp://"+j.RTSP()+"/") {
 			t.Errorf("%s is read at %s", s.Name(), told)

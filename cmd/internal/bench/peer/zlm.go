@@ -10,20 +10,29 @@ import (
 )
 
 // zlm is https://github.com/ZLMediaKit/ZLMediaKit. Its HTTP port is open, because
-// streams to pull are named there.
-type zlm struct{}
+// streams to pull are named there. It sends a picture when the next one begins, which
+// tells it that all packets are there; prompt has it send each packet when it comes.
+type zlm struct{ prompt bool }
+
+// ZLMPrompt is the name of ZLMediaKit when it does not keep pictures.
+const ZLMPrompt = "ZLMediaKit-prompt"
 
 // secret is of the HTTP interface, which nobody outside of this machine reaches.
 const secret = "bench-only"
 
-func (zlm) Name() string { return "ZLMediaKit" }
+func (z zlm) Name() string {
+	if z.prompt {
+		return ZLMPrompt
+	}
+	return "ZLMediaKit"
+}
 
 func (zlm) Can() Abilities { return Abilities{UDP: true, Record: true} }
 
-func (zlm) Prepare(j Job) ([]string, error) {
+func (z zlm) Prepare(j Job) ([]string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[api]\napiDebug=0\nsecret=%s\n[general]\nlisten_ip=%s\n[http]\nport=%d\nsslport=0\nrootPath=%s\n", secret, j.Host, httpPort, j.Dir)
-	fmt.Fprintf(&b, "[rtsp]\nport=%d\nsslport=0\n", rtspPort)
+	fmt.Fprintf(&b, "[rtsp]\nport=%d\nsslport=0\nlowLatency=%d\n", rtspPort, digit(z.prompt))
 	fmt.Fprintf(&b, "[protocol]\nenable_audio=0\nadd_mute_audio=0\nenable_rtsp=1\nenable_rtmp=0\nenable_hls=0\nenable_hls_fmp4=0\nenable_ts=0\nenable_fmp4=0\nenable_mp4=%d\nmp4_save_path=%s\n", digit(j.Record), j.Recordings())
 	b.WriteString("[rtmp]\nport=0\nsslport=0\n[rtp_proxy]\nport=0\n[rtc]\nport=0\ntcpPort=0\nsignalingPort=0\nsignalingSslPort=0\nicePort=0\niceTcpPort=0\n[srt]\nport=0\n[shell]\nport=0\n[onvif]\nport=0\n[hook]\nenable=0\n")
 	path, err := write(j, "zlm.ini", b.String())
