@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 
 	"districtgateway/cmd/internal/account"
 	"districtgateway/domain"
@@ -19,8 +20,18 @@ import (
 type viewers struct {
 	users *users
 	words words
+	lease lease // of the memory that each takes beside the stream
 	open  func(ctx context.Context, e domain.Opened, speed int) (s *media.Stream, release func(), err error)
 }
+
+// A lease is bytes of a budget that each viewer takes.
+type lease struct {
+	budget *media.Budget
+	bytes  int
+}
+
+func (l lease) take() error { return l.budget.Take(l.bytes, media.ForViewing) }
+func (l lease) give()       { l.budget.Give(l.bytes, media.ForViewing) }
 
 // words are what a server of streams calls the domain's refusals.
 type words struct{ notFound, forbidden error }
@@ -31,6 +42,9 @@ func (vs *viewers) stream(ctx context.Context, _, path string) (*media.Stream, f
 	in, err := watchOf(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", vs.words.notFound, err)
+	}
+	if err := vs.lease.take(); err != nil {
+		return nil, nil, err
 	}
 	v, e, err := vs.users.ask(ctx, func(t domain.Ticket) domain.Event {
 		in.Ticket = t
@@ -43,12 +57,14 @@ func (vs *viewers) stream(ctx context.Context, _, path string) (*media.Stream, f
 	}
 	if err != nil {
 		vs.users.leave(v)
+		vs.lease.give()
 		return nil, nil, vs.words.of(err)
 	}
-	return s, func() {
+	return s, sync.OnceFunc(func() {
 		release()
 		vs.users.leave(v)
-	}, nil
+		vs.lease.give()
+	}), nil
 }
 
 // watchOf reads a path: CHANNEL is the main stream of a channel, CHANNEL/sub its sub
@@ -107,7 +123,8 @@ func (g *gateway) wireWebRTC() error {
 	if c.Listen == "" {
 		return nil
 	}
-	vs := &viewers{users: g.users, words: words{webrtc.ErrNotFound, webrtc.ErrForbidden}, open: g.control.opened}
+	vs := &viewers{users: g.users, words: words{webrtc.ErrNotFound, webrtc.ErrForbidden},
+		lease: lease{g.memory.budget, webrtc.SessionBytes}, open: g.control.opened}
 	var err error
 	g.webrtc, err = webrtc.NewServer(webrtc.ServerConfig{
 		Listen: c.Listen, Media: c.Media, Addresses: c.Extra(), Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm,

@@ -158,3 +158,35 @@ func TestNobodyListensBeforeThereIsAnAccount(t *testing.T) {
 		t.Errorf("off: %v, %v, %v", off.rtsp, off.webrtc, err)
 	}
 }
+
+// A viewer that takes memory of its own is refused where there is none, and gives it
+// back when it leaves or gets no stream.
+func TestViewerTakesItsMemoryFromTheBudget(t *testing.T) {
+	budget := media.NewBudget(4 << 20) // of which viewers may have 3 MiB
+	r := newReception(func(in domain.WatchIn) domain.Effect {
+		if in.Profile == 1 {
+			return domain.Denied{Ticket: in.Ticket, Err: domain.ErrNoChannel}
+		}
+		return domain.Opened{Ticket: in.Ticket, Stream: domain.StreamID{Channel: in.Channel}}
+	})
+	vs := &viewers{users: r.users, words: words{rtsp.ErrNotFound, rtsp.ErrForbidden}, lease: lease{budget, 2 << 20},
+		open: func(context.Context, domain.Opened, int) (*media.Stream, func(), error) { return nil, func() {}, nil }}
+	if _, _, err := vs.stream(t.Context(), "wang", string(camera1)+"/sub"); !errors.Is(err, rtsp.ErrNotFound) {
+		t.Fatal(err)
+	}
+	_, release, err := vs.stream(t.Context(), "wang", string(camera1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := vs.stream(t.Context(), "li", string(camera1)); !errors.Is(err, media.ErrMemory) {
+		t.Errorf("the second: %v", err)
+	}
+	if len(r.asked) != 2 {
+		t.Errorf("the domain was asked %d times", len(r.asked))
+	}
+	release()
+	release()
+	if st := budget.State(); st.Used != 0 {
+		t.Errorf("%+v", st)
+	}
+}

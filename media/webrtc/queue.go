@@ -16,6 +16,9 @@ const (
 	slotCount  = 512 // a second of 4 Mbit/s: the largest pictures, and what may be asked for again
 )
 
+// SessionBytes is the memory that the queue of a session takes.
+const SessionBytes = slotCount * slotSize
+
 // A tag says what a packet is and where it belongs.
 type tag struct {
 	lane   uint8
@@ -37,7 +40,7 @@ type queue struct {
 }
 
 func newQueue() *queue {
-	return &queue{more: make(chan struct{}, 1), mem: make([]byte, slotCount*slotSize), tags: make([]tag, slotCount)}
+	return &queue{more: make(chan struct{}, 1), mem: make([]byte, SessionBytes), tags: make([]tag, slotCount)}
 }
 
 // slot returns the memory of packet n, empty.
