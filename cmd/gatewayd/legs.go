@@ -252,10 +252,11 @@ func (g *leg) control(c domain.Command) {
 
 // receive is the life of a receiving leg.
 func (l *legs) receive(ctx context.Context, g *leg, e domain.OpenReceiver) error {
-	r, err := relay.OpenReceiver(relay.ReceiverConfig{
-		Ports: l.ports, Transport: relay.Transport(e.Transport), Finite: e.Stream.Kind != domain.Live,
-		AskKey: func() error { return l.askKey(e.Leg) },
-	})
+	end := relay.ReceiverConfig{Ports: l.ports, Transport: relay.Transport(e.Transport), Finite: e.Stream.Kind != domain.Live}
+	if !end.Finite {
+		end.AskKey = func() error { return l.askKey(e.Leg) }
+	}
+	r, err := relay.OpenReceiver(end)
 	if err != nil {
 		return err
 	}

@@ -35,8 +35,9 @@ type PushConfig struct {
 
 // Limits of patience with an encoder that sends by itself.
 const (
-	pushWithin  = 30 * time.Second // for the first packet; then the ports are opened anew
-	fromSilence = time.Second      // after it another port of the same host is believed
+	pushWithin  = 30 * time.Second       // for the first packet; then the ports are opened anew
+	fromSilence = time.Second            // after it another port of the same host is believed
+	absentSweep = 200 * time.Millisecond // how often the other ports are looked at before anything came: it may be away for days
 )
 
 // errNowhere reports a description that does not say where media is sent to.
@@ -229,9 +230,10 @@ func (p *pushed) where() string {
 
 // arrives waits until a packet that is believed has come, and leaves it where it is.
 func (p *pushed) arrives(ctx context.Context, limit time.Time) bool {
+	defer context.AfterFunc(ctx, p.Wake)()
 	for now := time.Now(); now.Before(limit) && ctx.Err() == nil; now = time.Now() {
 		for i, in := range p.inlets {
-			n, err := in.rtp.Peek(p.drain[:], i == 0, now.Add(sweepEvery))
+			n, err := in.rtp.Peek(p.drain[:], i == 0, now.Add(absentSweep))
 			switch {
 			case err != nil || n == 0:
 			case p.admit(in, p.drain[:n], now) != nil:
