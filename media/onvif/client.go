@@ -20,6 +20,9 @@ type Config struct {
 	Password digest.Secret
 	// Timeout bounds one HTTP exchange; a call makes a few at most. 0 means 5 s.
 	Timeout time.Duration
+	// Basic permits answering a Basic challenge, which hands the password to whoever
+	// listens.
+	Basic bool
 	// Insecure accepts any TLS certificate, as encoders sign their own.
 	Insecure bool
 	// Endpoint is the endpoint address Discover found, or empty; it is the last
@@ -75,7 +78,7 @@ func (c *Client) session(host string) *digest.Session {
 	defer c.mu.Unlock()
 	s := c.sessions[host]
 	if s == nil {
-		s = digest.New(digest.Config{User: c.cfg.User, Password: c.cfg.Password})
+		s = digest.New(digest.Config{User: c.cfg.User, Password: c.cfg.Password, AllowBasic: c.cfg.Basic})
 		c.sessions[host] = s // as many as the device has service ports: see maxServices
 	}
 	return s

@@ -15,10 +15,12 @@ var (
 	ErrNotONVIF = errors.New("not an ONVIF device")
 	// ErrRedirect means that the device wanted to send us elsewhere.
 	ErrRedirect = errors.New("redirect refused")
-	// ErrTooLarge means a body of more than 4 MiB.
-	ErrTooLarge = errors.New("response larger than 4 MiB")
+	// ErrTooLarge means a body of more than 4 MiB, a picture of more than 8 MiB.
+	ErrTooLarge = errors.New("response too large")
 	// ErrEncoding means a compressed body, which we never ask for.
 	ErrEncoding = errors.New("compressed response refused")
+	// ErrNoPicture means that what was sent as a snapshot is no JPEG.
+	ErrNoPicture = errors.New("no JPEG")
 	// ErrNoService means that the device does not offer the service needed.
 	ErrNoService = errors.New("no such service")
 )

@@ -18,6 +18,7 @@ import (
 // Bounds of one exchange.
 const (
 	maxBody     = 4 << 20 // bytes of a response
+	maxPicture  = 8 << 20 // bytes of a snapshot
 	maxHeader   = 64 << 10
 	maxAttempts = 3 // without an answer, with one, and after a stale nonce
 )
@@ -43,11 +44,27 @@ func newHTTP(cfg Config) *http.Client {
 	}
 }
 
-// A message is one SOAP request on its way.
+// A message is one request on its way: SOAP, which is posted, or with no action the
+// GET of a picture.
 type message struct {
 	url    string
 	action string
 	body   []byte
+}
+
+func (m *message) method() string {
+	if m.action == "" {
+		return http.MethodGet
+	}
+	return http.MethodPost
+}
+
+// limit is how many bytes the answer may have.
+func (m *message) limit() int64 {
+	if m.action == "" {
+		return maxPicture
+	}
+	return maxBody
 }
 
 // A reply is a response with its body read.
@@ -57,7 +74,7 @@ type reply struct {
 	body   []byte
 }
 
-// send posts m and answers HTTP authentication challenges. A 401 that we cannot
+// send sends m and answers HTTP authentication challenges. A 401 that we cannot
 // answer comes back as a reply: the device may want a WS-UsernameToken instead.
 // A refused answer is ErrUnauthorized with digest.ErrRejected.
 func (c *Client) send(ctx context.Context, m message) (reply, error) {
@@ -68,11 +85,11 @@ func (c *Client) send(ctx context.Context, m message) (reply, error) {
 	session := c.session(u.Host)
 	var r reply
 	for range maxAttempts {
-		answer, err := session.Answer(http.MethodPost, u.RequestURI(), m.body)
+		answer, err := session.Answer(m.method(), u.RequestURI(), m.body)
 		if err != nil {
 			return reply{}, err
 		}
-		r, err = c.post(ctx, m, answer.Header)
+		r, err = c.exchange(ctx, m, answer.Header)
 		if err != nil || r.status != http.StatusUnauthorized || c.cfg.User == "" {
 			return r, err
 		}
@@ -86,15 +103,17 @@ func (c *Client) send(ctx context.Context, m message) (reply, error) {
 	return r, nil
 }
 
-// post does one exchange within the configured timeout.
-func (c *Client) post(ctx context.Context, m message, authorization string) (reply, error) {
+// exchange does one exchange within the configured timeout.
+func (c *Client) exchange(ctx context.Context, m message, authorization string) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, bytes.NewReader(m.body))
+	req, err := http.NewRequestWithContext(ctx, m.method(), m.url, bytes.NewReader(m.body))
 	if err != nil {
 		return reply{}, err
 	}
-	req.Header.Set("Content-Type", `application/soap+xml; charset=utf-8; action="`+m.action+`"`)
+	if m.action != "" {
+		req.Header.Set("Content-Type", `application/soap+xml; charset=utf-8; action="`+m.action+`"`)
+	}
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("User-Agent", "districtgateway")
 	if authorization != "" {
@@ -107,11 +126,11 @@ func (c *Client) post(ctx context.Context, m message, authorization string) (rep
 	}
 	defer resp.Body.Close()
 	c.clock.noteDate(resp.Header.Get("Date"), middle(began, c.cfg.Now()))
-	return readReply(resp)
+	return readReply(resp, m.limit())
 }
 
-// readReply takes at most maxBody bytes of what a device sends.
-func readReply(resp *http.Response) (reply, error) {
+// readReply takes at most limit bytes of what a device sends.
+func readReply(resp *http.Response, limit int64) (reply, error) {
 	r := reply{status: resp.StatusCode, header: resp.Header}
 	if r.status >= 300 && r.status < 400 {
 		return r, fmt.Errorf("%w: status %d", ErrRedirect, r.status)
@@ -119,14 +138,14 @@ func readReply(resp *http.Response) (reply, error) {
 	if enc := resp.Header.Get("Content-Encoding"); enc != "" && enc != "identity" || resp.Uncompressed {
 		return r, ErrEncoding
 	}
-	if resp.ContentLength > maxBody {
+	if resp.ContentLength > limit {
 		return r, ErrTooLarge
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return r, err
 	}
-	if len(body) > maxBody {
+	if int64(len(body)) > limit {
 		return r, ErrTooLarge
 	}
 	r.body = body

@@ -160,7 +160,7 @@ func (e *Encoder) build(videos [2]*clip.Video) {
 		Joining: e.joining, Joined: e.joined, KeyFrame: e.keyFrame(&e.asks.rtcp), Log: e.cfg.Log,
 	})
 	e.onvif = onvifserver.New(onvifserver.Config{
-		Identity: e.cfg.Identity, Scopes: e.scopes(), Credentials: e.credentials, Profiles: e.profiles,
+		Identity: e.cfg.Identity, Scopes: e.scopes(), Credentials: e.credentials, Profiles: e.profiles, Picture: e.picture,
 		RTSPPort: portOf(e.addrs.RTSP), Multicast: e.cfg.Listen.Multicast.IsValid(), PTZ: e.cfg.PTZ, Clock: e.clock, SetClock: e.setClock,
 		KeyFrame: e.keyFrame(&e.asks.onvif), Reboot: func() { e.Reboot(e.cfg.RebootTime) }, Log: e.cfg.Log,
 	})

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"slices"
 
 	"districtgateway/cmd/encodersim/internal/clip"
 	"districtgateway/cmd/encodersim/internal/discovery"
@@ -112,6 +113,14 @@ func (e *Encoder) profiles() []onvifserver.Profile {
 		list = append(list, p)
 	}
 	return list
+}
+
+// picture returns the number of a profile's present picture.
+func (e *Encoder) picture(token string) uint64 {
+	if i := slices.Index(Profiles(), token); i >= 0 {
+		return max(e.player.Numbers()[i], 1) - 1 // that of the next one is told
+	}
+	return 0
 }
 
 // group is the mean distance between key pictures.

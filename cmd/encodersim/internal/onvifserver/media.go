@@ -23,6 +23,7 @@ var mediaActions = map[string]action{
 	"GetProfile":                    (*Server).getProfile,
 	"GetStreamUri":                  (*Server).getStreamURI,
 	"SetSynchronizationPoint":       (*Server).syncPoint,
+	"GetSnapshotUri":                (*Server).getSnapshotURI,
 	"GetVideoSources":               (*Server).getVideoSources,
 	"GetVideoEncoderConfigurations": (*Server).getVideoEncoders,
 	"GetAudioEncoderConfigurations": (*Server).getAudioEncoders,
@@ -39,7 +40,7 @@ func (s *Server) profile(token string) (*Profile, *fault) {
 }
 
 func (s *Server) mediaCaps() node {
-	return el("trt:Capabilities", attr{"SnapshotUri", "false"},
+	return el("trt:Capabilities", attr{"SnapshotUri", "true"},
 		el("trt:ProfileCapabilities", attr{"MaximumNumberOfProfiles", "2"}),
 		el("trt:StreamingCapabilities", attr{"RTPMulticast", strconv.FormatBool(s.cfg.Multicast)}, attr{"RTP_TCP", "true"}, attr{"RTP_RTSP_TCP", "true"}))
 }
@@ -195,12 +196,13 @@ var media2Actions = map[string]action{
 	"GetProfiles":                   (*Server).getProfiles2,
 	"GetStreamUri":                  (*Server).getStreamURI2,
 	"SetSynchronizationPoint":       (*Server).syncPoint2,
+	"GetSnapshotUri":                (*Server).getSnapshotURI2,
 	"GetVideoEncoderConfigurations": (*Server).getVideoEncoders2,
 	"GetAudioEncoderConfigurations": (*Server).getAudioEncoders2,
 }
 
 func (s *Server) media2Caps() node {
-	return el("tr2:Capabilities", attr{"SnapshotUri", "false"},
+	return el("tr2:Capabilities", attr{"SnapshotUri", "true"},
 		el("tr2:ProfileCapabilities", attr{"MaximumNumberOfProfiles", "2"},
 			attr{"ConfigurationsSupported", "VideoSource VideoEncoder AudioSource AudioEncoder PTZ"}),
 		el("tr2:StreamingCapabilities", attr{"RTSPStreaming", "true"}, attr{"RTPMulticast", strconv.FormatBool(s.cfg.Multicast)}, attr{"RTP_RTSP_TCP", "true"}))

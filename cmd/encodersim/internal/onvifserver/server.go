@@ -51,6 +51,7 @@ type Config struct {
 	Scopes      []string
 	Credentials func() (user, password string)
 	Profiles    func() []Profile
+	Picture     func(token string) uint64 // number of a profile's present picture
 	RTSPPort    int
 	Multicast   bool // streams are sent to groups, too
 	PTZ         bool
@@ -107,6 +108,9 @@ type action func(*Server, *request) (node, *fault)
 // ServeHTTP answers one SOAP request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
+	case pathSnapshot:
+		s.serveSnapshot(w, r)
+		return
 	case pathDevice, pathMedia, pathMedia2, pathPTZ:
 	default:
 		http.NotFound(w, r)

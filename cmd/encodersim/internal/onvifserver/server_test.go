@@ -136,7 +136,7 @@ func TestFaultsNameWhatIsWrong(t *testing.T) {
 	}{
 		"unknown action":    {`<tds:MakeCoffee/>`, 500, "ter:ActionNotSupported"},
 		"unknown namespace": {`<GetProfiles xmlns="urn:x"/>`, 500, "ter:ActionNotSupported"},
-		"no snapshots":      {`<trt:GetSnapshotUri/>`, 500, "ter:ActionNotSupported"},
+		"no multicast":      {`<trt:StartMulticastStreaming/>`, 500, "ter:ActionNotSupported"},
 		"unknown profile":   {`<trt:GetStreamUri><trt:ProfileToken>x</trt:ProfileToken></trt:GetStreamUri>`, 400, "ter:NoProfile"},
 		"unknown profile 2": {`<tr2:GetProfiles><tr2:Token>x</tr2:Token></tr2:GetProfiles>`, 400, "ter:NoProfile"},
 		"head of nothing":   {`<tptz:GetStatus/>`, 400, "ter:NoProfile"},
