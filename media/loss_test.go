@@ -86,8 +86,8 @@ func TestLossDuplicationAndReordering(t *testing.T) {
 	}{
 		"as sent":                {func(p [][]byte) [][]byte { return p }, "K.....", media.StreamStats{}},
 		"doubled":                {func(p [][]byte) [][]byte { return slices.Concat(p[:6], p[4:]) }, "K.....", media.StreamStats{Duplicates: 2}},
-		"swapped":                {func(p [][]byte) [][]byte { p[6], p[7] = p[7], p[6]; return p }, "K.....", media.StreamStats{}},
-		"pictures swapped":       {func(p [][]byte) [][]byte { return slices.Concat(p[:5], p[8:11], p[5:8], p[11:]) }, "K.....", media.StreamStats{}},
+		"swapped":                {func(p [][]byte) [][]byte { p[6], p[7] = p[7], p[6]; return p }, "K.....", media.StreamStats{Reordered: 1}},
+		"pictures swapped":       {func(p [][]byte) [][]byte { return slices.Concat(p[:5], p[8:11], p[5:8], p[11:]) }, "K.....", media.StreamStats{Reordered: 3}},
 		"one lost in the middle": {func(p [][]byte) [][]byte { return slices.Delete(p, 6, 7) }, "K.D....", media.StreamStats{Lost: 1}},
 		"first of a picture":     {func(p [][]byte) [][]byte { return slices.Delete(p, 5, 6) }, "K.D....", media.StreamStats{Lost: 1}},
 		"last of a picture":      {func(p [][]byte) [][]byte { return slices.Delete(p, 7, 8) }, "K.D.D...", media.StreamStats{Lost: 1}},
@@ -110,8 +110,8 @@ func TestLossDuplicationAndReordering(t *testing.T) {
 			if got := flags(r.units()); got != tc.flags {
 				t.Errorf("units %s, want %s", got, tc.flags)
 			}
-			if st.Lost != tc.stats.Lost || st.Duplicates != tc.stats.Duplicates || st.Late != 0 {
-				t.Errorf("lost %d, duplicates %d, late %d; want %d, %d, 0", st.Lost, st.Duplicates, st.Late, tc.stats.Lost, tc.stats.Duplicates)
+			if st.Lost != tc.stats.Lost || st.Duplicates != tc.stats.Duplicates || st.Reordered != tc.stats.Reordered || st.Late != 0 {
+				t.Errorf("lost %d, duplicates %d, reordered %d, late %d; want %+v", st.Lost, st.Duplicates, st.Reordered, st.Late, tc.stats)
 			}
 			if st.Packets != uint64(len(sent)) {
 				t.Errorf("%d packets counted, %d sent", st.Packets, len(sent))

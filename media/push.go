@@ -61,6 +61,9 @@ func (s *Stream) sequence(f *flow, p arrival, now time.Time) {
 	at := now.Sub(s.clock.epoch)
 	switch f.seq.push(p, at) {
 	case inOrder:
+		if f.seq.count > 0 { // those after it were there first
+			s.count.Reordered++
+		}
 		s.accept(f, &p.Packet, now)
 		s.drain(f, false, now)
 	case kept:

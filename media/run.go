@@ -317,7 +317,7 @@ func (s *Stream) finish(cause error) {
 	}
 	s.seats = nil
 	for _, r := range left {
-		if r.gone == nil {
+		if r.sink != nil && r.gone == nil {
 			s.closeSink(r.sink, cause)
 		}
 	}

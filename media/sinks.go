@@ -1,6 +1,7 @@
 package media
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -14,6 +15,7 @@ const minAgain = time.Millisecond
 type seat struct {
 	sink    Sink
 	watched Progress // the sink, if its progress is watched
+	since   time.Time
 	again   time.Time
 	at      uint64    // position last reported
 	moved   time.Time // when it changed, or nothing was waiting for it
@@ -22,8 +24,12 @@ type seat struct {
 // serve carries out what other goroutines asked for.
 func (s *Stream) serve(now time.Time) {
 	for _, r := range s.shared.take() {
+		if r.look != nil {
+			r.look(now)
+			continue
+		}
 		if r.gone == nil {
-			st := seat{sink: r.sink, moved: now, again: now}
+			st := seat{sink: r.sink, since: now, moved: now, again: now}
 			st.watched, _ = r.sink.(Progress)
 			s.seats, s.pace.begun = append(s.seats, st), true
 			continue
@@ -65,6 +71,7 @@ func (s *Stream) flushSinks(now time.Time, all bool) (again time.Time) {
 		if all || !st.again.IsZero() && !st.again.After(now) {
 			if err := s.flushSink(st, now); err != nil {
 				s.cfg.Log.Info("sink ended", "stream", s.cfg.Name, "err", err)
+				s.noteCut(st, err, now)
 				s.closeSink(st.sink, err)
 				continue
 			}
@@ -97,10 +104,27 @@ func (s *Stream) flushSink(st *seat, now time.Time) (err error) {
 		st.at, st.moved = at, now
 	}
 	if now.Sub(st.moved) >= s.cfg.SlowLimit {
-		s.count.Slow++
 		return ErrSlow
 	}
 	return nil
+}
+
+// keptCuts is how many sinks that were cut are remembered.
+const keptCuts = 16
+
+// noteCut counts and remembers a sink that ended with an error, unless it had just
+// got all it wanted.
+func (s *Stream) noteCut(st *seat, cause error, now time.Time) {
+	if errors.Is(cause, ErrDone) {
+		return
+	}
+	c := &s.count.Consumers
+	c.Cut++
+	if errors.Is(cause, ErrSlow) {
+		c.Slow++
+	}
+	last := slices.Clone(c.Last[max(0, len(c.Last)+1-keptCuts):]) // readers hold the old one
+	c.Last = append(last, CutSink{SinkStats: s.seatStats(st), At: now, Why: cause})
 }
 
 // closeSink closes k. A panic is contained.
@@ -129,21 +153,50 @@ func (s *Stream) publishStats(now time.Time) {
 	}
 	s.shared.mu.Lock()
 	defer s.shared.mu.Unlock()
-	sinks := s.shared.stats.Sinks
+	sinks := s.shared.stats.Consumers.Now
 	if counted {
 		s.shared.state.Ring = s.ringState()
 		sinks, s.pace.sinks = s.pace.sinks, sinks
 	}
 	s.shared.stats = s.count
-	s.shared.stats.Sinks = sinks
+	s.shared.stats.Consumers.Now = sinks
 }
 
 // appendSinkStats appends the counters of sinks that count.
 func (s *Stream) appendSinkStats(all []SinkStats) []SinkStats {
-	for _, st := range s.seats {
-		if k, ok := st.sink.(StatsSink); ok {
-			all = append(all, k.SinkStats())
+	for i := range s.seats {
+		if _, ok := s.seats[i].sink.(StatsSink); ok {
+			all = append(all, s.seatStats(&s.seats[i]))
 		}
 	}
 	return all
+}
+
+// seatStats returns the counters of a sink: of one that does not count, since when
+// it was there and how far behind it is.
+func (s *Stream) seatStats(st *seat) (all SinkStats) {
+	defer func() {
+		if r := recover(); r != nil { // it may have been cut for a panic
+			s.count.Panics++
+		}
+		all.Since = st.since
+	}()
+	if k, ok := st.sink.(StatsSink); ok {
+		all = k.SinkStats()
+	}
+	if st.watched != nil {
+		all.Behind = s.behindOf(st.watched.Position())
+	}
+	return all
+}
+
+// behindOf returns how far unit n, or the oldest one after it that is remembered, is
+// behind the newest one.
+func (s *Stream) behindOf(n uint64) Ticks {
+	oldest, next := s.units.oldest, s.units.next
+	if n >= next {
+		return 0
+	}
+	n = max(n, oldest, next-min(next, uint64(len(s.units.entries))))
+	return max(0, s.Unit(next-1).PTS-s.Unit(n).PTS)
 }

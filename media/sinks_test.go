@@ -234,9 +234,10 @@ func TestDetachClosesOnce(t *testing.T) {
 
 func TestStatsOfSinksAreCollected(t *testing.T) {
 	perform(t, media.StreamConfig{}, func(w *show) {
+		began := time.Now()
 		w.attach(&countingSink{})
 		time.Sleep(2 * time.Second)
-		if got := w.s.Stats().Sinks; !slices.Equal(got, []media.SinkStats{{Name: "test", Units: 7}}) {
+		if got := w.s.Stats().Consumers.Now; !slices.Equal(got, []media.SinkStats{{Name: "test", Since: began, Units: 7}}) {
 			t.Errorf("%+v", got)
 		}
 	})

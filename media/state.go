@@ -35,6 +35,7 @@ type StreamStats struct {
 	Bytes           uint64 // of those packets
 	Lost            uint64 // sequence numbers that never came
 	Late            uint64 // came after they had been given up
+	Reordered       uint64 // came after one that was sent later, and were put in order
 	Duplicates      uint64
 	Stray           uint64 // of another sequence or SSRC that did not continue
 	Malformed       uint64 // no RTP, not announced, out of bounds
@@ -44,22 +45,41 @@ type StreamStats struct {
 	Discontinuities uint64 // units with UnitDiscontinuity
 	Opened          uint64 // times a source was opened
 	Panics          uint64 // of sinks, sources and unpackers, each contained
-	Slow            uint64 // sinks cut with ErrSlow
-	Sinks           []SinkStats
+	Consumers       Consumers
 }
 
-// SinkStats are a sink's counters.
+// Consumers tell of a stream's sinks: those that count ([StatsSink]) and those that
+// were cut.
+type Consumers struct {
+	Now  []SinkStats
+	Cut  uint64    // sinks that ended with an error other than ErrDone
+	Slow uint64    // of those, with ErrSlow
+	Last []CutSink // the last of them, newest last; 16 at most; never written once published
+}
+
+// SinkStats are a sink's counters. Since and Behind are the stream's to fill in.
 type SinkStats struct {
-	Name    string // what it is: protocol and far end
+	Kind    string // what it is: protocol and transport, "recorder"
+	Name    string // its far end
+	Since   time.Time
 	Units   uint64 // sent
 	Packets uint64 // sent
 	Bytes   uint64 // sent
 	Dropped uint64 // units it had to leave out of its own accord
 	Lapped  uint64 // units it lost because the ring was overwritten
+	Copied  uint64 // bytes of media that user space copied for it
+	Behind  Ticks  // how far what it takes next is behind the newest unit
+}
+
+// A CutSink is a sink that was cut: its counters at the end, when and why.
+type CutSink struct {
+	SinkStats
+	At  time.Time
+	Why error
 }
 
 // A StatsSink is a [Sink] that counts. Its counters are a part of
-// [StreamStats]. Owner only.
+// [Consumers]. Owner only.
 type StatsSink interface {
 	SinkStats() SinkStats
 }
@@ -91,10 +111,11 @@ type wishes struct {
 	key    atomic.Bool // a key frame
 }
 
-// A request asks the owner to attach or detach a sink.
+// A request asks the owner to attach or detach a sink, or to look at something.
 type request struct {
 	sink Sink
 	gone chan struct{} // detach: closed when done; nil: attach
+	look func(now time.Time)
 }
 
 // maxRequests bounds what may wait for the owner.
@@ -210,7 +231,7 @@ func (s *Stream) Stats() StreamStats {
 	s.shared.mu.Lock()
 	defer s.shared.mu.Unlock()
 	st := s.shared.stats
-	st.Sinks = slices.Clone(st.Sinks) // the owner writes into its own
+	st.Consumers.Now = slices.Clone(st.Consumers.Now) // the owner writes into its own
 	return st
 }
 

@@ -13,6 +13,7 @@ var (
 	ErrStopped   = errors.New("stream stopped")            // its owner was told to stop, maybe before the end of a recording
 	ErrNoTracks  = errors.New("no track can be carried")   // the source offers no coding this package knows
 	ErrSlow      = errors.New("consumer too slow")         // cut after StreamConfig.SlowLimit without progress
+	ErrDone      = errors.New("consumer is done")          // of a sink that has what it came for: it was not cut
 	ErrNotHeld   = errors.New("unit is no longer in ring") // asked for a unit that was overwritten
 	ErrNoCarrier = errors.New("carriage cannot be unpacked")
 )

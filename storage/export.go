@@ -16,10 +16,12 @@ type ExportConfig struct {
 	Length    time.Duration // ends after so much of the stream; 0: goes on until the stream ends
 	FromStart bool          // begins with the oldest key picture the stream holds, and leaves out nothing (recordings)
 	Budget    *media.Budget // what its queue is taken from; nil: as much as there is
+	Still     bool          // the last key picture alone
+	Name      string        // for whom, for statistics
 }
 
 // errComplete ends an export that has the length asked for.
-var errComplete = errors.New("export complete")
+var errComplete = fmt.Errorf("%w: it has the length asked for", media.ErrDone)
 
 // An Export is the consumer of a stream that makes a fragmented MP4 of it for
 // somebody who watches or saves it: one fragment a picture, so that nothing waits.
@@ -41,7 +43,8 @@ type Export struct {
 	step media.Ticks            // between the last two samples of the primary track
 	last [maxTracks]media.Ticks // of each track: decoding time, in the file, of the last sample
 
-	out exportQueue
+	out   exportQueue
+	stats media.SinkStats
 }
 
 // NewExport makes an export, which is to be closed. The error wraps
@@ -126,7 +129,7 @@ func (e *Export) Needs(s *media.Stream) (uint64, bool) {
 
 // settled reports whether the tracks that the file will have are known.
 func (e *Export) settled(s *media.Stream, now time.Time) bool {
-	if s.Carriage() != media.CarriagePS || len(e.tracks.tracks) > 0 {
+	if s.Carriage() != media.CarriagePS || len(e.tracks.tracks) > 0 || e.cfg.Still && len(s.Tracks()) > 0 {
 		return true
 	}
 	if e.since.IsZero() {
@@ -162,6 +165,9 @@ func (e *Export) setTracks(s *media.Stream) error {
 	if e.tracks = chooseTracks(s.Tracks(), v); e.tracks.wait {
 		e.tracks.tracks = nil // not known well enough to begin
 	}
+	if e.cfg.Still {
+		e.tracks.onlyPrimary()
+	}
 	return nil
 }
 
@@ -187,7 +193,10 @@ func (e *Export) take(r *media.Ring, au media.AccessUnit) error {
 	if e.cfg.Length > 0 && primary && au.DTS-e.base >= media.TicksOf(e.cfg.Length) {
 		return errComplete
 	}
-	return e.add(r, &au, track)
+	if err := e.add(r, &au, track); err != nil || !e.cfg.Still {
+		return err
+	}
+	return errComplete
 }
 
 // begin writes the file's head.
@@ -268,8 +277,20 @@ func (e *Export) emit(r *media.Ring) error {
 	}
 	if e.skip = !ok; ok {
 		e.seq++
+		e.stats.Packets++
+		e.stats.Units += uint64(len(e.job.samples))
+		e.stats.Bytes += uint64(e.job.bytes)
+	} else {
+		e.stats.Dropped += uint64(len(e.job.samples))
 	}
 	return nil
+}
+
+// SinkStats returns the counters; its packets are fragments. See media.StatsSink.
+func (e *Export) SinkStats() media.SinkStats {
+	st := e.stats
+	st.Kind, st.Name, st.Lapped, st.Copied = "mp4", e.cfg.Name, e.cursor.Lapped(), st.Bytes
+	return st
 }
 
 // Close ends the file; see media.Sink.

@@ -497,3 +497,41 @@ func TestExportTakesItsQueueFromTheBudget(t *testing.T) {
 		t.Errorf("%d bytes wait, closed by %v", waiting, x.closed.cause)
 	}
 }
+
+func TestStillIsTheLastKeyPictureAlone(t *testing.T) {
+	x := export(t, ExportConfig{Length: time.Hour}, g711, videoTrack(media.H264))
+	for i := range 45 { // before anybody asks for it
+		x.sound(0, 320)
+		x.size = 600 + 10*i
+		x.picture(1, i%20 == 0)
+	}
+	still := newExport(t, ExportConfig{Still: true})
+	k := &closing{Export: still}
+	if err := x.s.Attach(k); err != nil {
+		t.Fatal(err)
+	}
+	x.s.Flush(x.now)
+	if !k.done || x.s.Stats().Consumers.Cut != 0 {
+		t.Fatalf("not done: %t, cut %+v", !k.done, x.s.Stats().Consumers)
+	}
+	var b bytes.Buffer
+	if err := still.Copy(t.Context(), &b, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	f := x.parse(b.Bytes())
+	size := len(mediatest.Lengths(mediatest.Picture(media.H264, true, 600+10*40, 0)...))
+	if list := f.samples[1]; f.tracks != 1 || len(list) != 1 || !list[0].key || list[0].dts != 0 || list[0].size != size {
+		t.Errorf("%d tracks, %+v, want one key picture of %d bytes", f.tracks, list, size)
+	}
+}
+
+func TestStillOfSoundAloneNeverComes(t *testing.T) {
+	x := export(t, ExportConfig{Still: true}, g711)
+	for range 10 {
+		x.sound(0, 320)
+		x.tick(3600)
+	}
+	if x.closed.done || len(x.e.out.bytes) > 0 {
+		t.Errorf("%d bytes, closed: %t", len(x.e.out.bytes), x.closed.done)
+	}
+}

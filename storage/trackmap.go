@@ -38,6 +38,25 @@ func chooseTracks(tracks []media.Track, version uint32) trackMap {
 	return m
 }
 
+// onlyPrimary leaves out every track but the one of the pictures. Nothing is left
+// of a stream that has none.
+func (m *trackMap) onlyPrimary() {
+	if len(m.tracks) == 0 {
+		return
+	}
+	t := m.tracks[m.primary]
+	for i, at := range m.index {
+		m.index[i] = -1
+		if int(at) == m.primary {
+			m.index[i] = 0
+		}
+	}
+	m.tracks, m.primary = []media.Track{t}, 0
+	if !t.Codec.Video() {
+		m.tracks = nil
+	}
+}
+
 // of returns the track of the file that a stream's track is, or -1.
 func (m *trackMap) of(track uint8) int {
 	if int(track) >= len(m.index) || !m.known {

@@ -71,6 +71,8 @@ var answers = map[string]any{
 		{Channel: channel1, Profile: "main", Connected: true, Transport: "udp", Users: 2, Packets: 708, Bytes: 803_000, Units: 300, Ring: 4 << 20, Held: 7.84, Tracks: []string{"H.264 640x360", "G.711A 8000 Hz"}},
 		{Channel: channel2, Profile: "live", Lost: 3, Damaged: 1, Problem: "connection refused"},
 	},
+	"GET " + api.PathStreams + "/" + channel1: details(),
+	"GET " + api.PathStreams + "/" + channel2: []api.StreamDetail{},
 	"GET " + api.PathSessions: []api.Session{{Channel: channel1, Kind: "live", Peer: level2, Role: "upper", State: "sending", Since: noon.Add(-75 * time.Second),
 		Camera: api.Party{ID: channel1, Host: "10.1.0.31"}, Monitor: api.Party{ID: level1 + "-7", Host: "192.0.2.1", Place: "浙江省"}}},
 	"GET " + api.PathRecords + channel1: api.Recordings{Channel: channel1, Owner: level3, Items: []api.Recording{
@@ -114,6 +116,32 @@ var encoders = []api.Encoder{
 	{Code: channel1, Name: "断桥残雪", Identity: "mac:02:00:00:00:00:01", Address: "http://10.1.0.31/onvif", Online: true, Since: noon.Add(-65 * time.Minute),
 		Video: "H.264 1920x1080", Audio: "AAC 16000 Hz", Recording: true, LastByte: noon.Add(-time.Second)},
 	{Code: channel2, Name: "gate", Since: noon.Add(-50 * time.Hour), Problem: "user or password refused"},
+}
+
+// details are the streams of a channel at noon.
+func details() []api.StreamDetail {
+	return []api.StreamDetail{{
+		Stream: api.Stream{Channel: channel1, Profile: "main", Connected: true, Transport: "udp", Users: 3, Packets: 708_000, Bytes: 803_000_000,
+			Lost: 3, Damaged: 1, Units: 300_000, Tracks: []string{"H.264 640x360", "G.711A 8000 Hz"}},
+		At: noon, Source: "encoder 10.1.0.31", Since: noon.Add(-2 * time.Hour), Opened: 2, Keys: 6000,
+		Losses: api.Losses{Late: 1, Reordered: 7, Doubled: 2, Jumps: 1},
+		Memory: api.Ring{Bytes: 4 << 20, Held: 4_100_000, Seconds: 8.12, Copies: true},
+		Media: []api.Track{{Coding: "H.264 640x360", Bits: 4_012_345, FPS: 25, Group: 50, Interval: 2},
+			{Coding: "G.711A 8000 Hz", Bits: 64_000}},
+		Consumers: []api.Consumer{
+			{Kind: "recorder", Name: "/mnt/san1", Since: noon.Add(-2 * time.Hour), Units: 300_000, Packets: 7200, Bytes: 780_000_000, Copied: 780_000_000},
+			{Kind: "relay tcp", Name: level2 + " 192.0.2.1:30000", Since: noon.Add(-65 * time.Second), Units: 1600, Packets: 31_000, Bytes: 32_000_000,
+				Lapped: 48, Dropped: 1, Behind: 1234.5, Copied: 1400},
+			{Kind: "rtsp udp", Name: "wang 192.0.2.7:49152", Since: noon.Add(-5 * time.Second), Units: 125, Packets: 2500, Bytes: 2_500_000},
+		},
+		Cut: 2, Slow: 1,
+		LastCut: []api.CutConsumer{
+			{Consumer: api.Consumer{Kind: "rtsp tcp", Name: "wang 192.0.2.7:49100", Since: noon.Add(-time.Hour), Bytes: 9_000_000, Lapped: 250, Behind: 9800},
+				At: noon.Add(-10 * time.Minute), Why: "consumer too slow"},
+			{Consumer: api.Consumer{Kind: "mp4", Name: "gatewayctl", Since: noon.Add(-time.Minute)},
+				At: noon.Add(-30 * time.Second), Why: "flush: panic: x\ngoroutine 1"},
+		},
+	}}
 }
 
 // A refusal is an answer with its status.
@@ -178,12 +206,13 @@ type runner struct {
 	ctx      context.Context
 	stdin    string
 	terminal bool
+	screen   bool
 }
 
 func (r runner) run(args ...string) result {
 	var out, errOut bytes.Buffer
 	p := program{
-		stdin: strings.NewReader(r.stdin), stdout: &out, stderr: &errOut, zone: east, terminal: r.terminal,
+		stdin: strings.NewReader(r.stdin), stdout: &out, stderr: &errOut, zone: east, terminal: r.terminal, screen: r.screen, every: time.Millisecond,
 		now: func() time.Time { return noon },
 		getenv: func(name string) string {
 			if name == socketVariable && r.fake != nil {

@@ -13,6 +13,7 @@ import (
 const fileOptions = `-o FILE         where to write; - is standard output. Footage goes to a file
                 beside it first, which gets the name FILE when it is complete;
                 if it breaks off and some came, that file is kept and named.
+                It stays and plays, too, if gatewayctl is killed by force.
 `
 
 const stallNote = `
@@ -25,8 +26,8 @@ func liveVerb() *verb {
 		name: "live", args: "CHANNEL -o FILE [--for D] [--sub]", least: 1, most: 1, summary: "save what a channel shows now",
 		about: `Asks for the live picture of a channel, from wherever it is, and saves it as a
 fragmented MP4 that any player opens, without recoding. It ends after --for, or
-at Ctrl-C (SIGINT, SIGTERM); both are success. If the picture ends by itself
-before that, the exit status is 1.
+at Ctrl-C (SIGINT, SIGTERM, the end of its terminal); both are success. If the
+picture ends by itself before that, the exit status is 1.
 ` + stallNote,
 		options: fileOptions + "--for D         how much to save, such as 10s; without it until Ctrl-C\n" +
 			"--sub           the sub stream: a smaller picture at a lower rate, for a poor line\n",

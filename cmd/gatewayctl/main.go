@@ -31,11 +31,11 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	p := program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, zone: time.Local, getenv: os.Getenv,
-		terminal: term.IsTerminal(int(os.Stderr.Fd())),
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), screen: term.IsTerminal(int(os.Stdout.Fd())), every: time.Second,
 	}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
@@ -44,7 +44,9 @@ func main() {
 type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	terminal       bool // stderr is one: progress may be shown
+	terminal       bool          // stderr is one: progress may be shown
+	screen         bool          // stdout is one: what is watched is redrawn in place
+	every          time.Duration // between two looks at what is watched
 	now            func() time.Time
 	zone           *time.Location
 	getenv         func(string) string

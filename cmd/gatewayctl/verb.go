@@ -33,7 +33,7 @@ type verb struct {
 func verbs() []*verb {
 	return []*verb{
 		statusVerb(), peersVerb(), channelsVerb(), encodersVerb(), streamsVerb(), sessionsVerb(),
-		liveVerb(), recordsVerb(), playVerb(),
+		liveVerb(), snapshotVerb(), recordsVerb(), playVerb(),
 		discoverVerb(), importVerb(), replaceVerb(), refreshVerb(), leaveVerb(), joinVerb(),
 		userVerb(), configVerb(), profileVerb(), versionVerb(),
 	}

@@ -37,7 +37,7 @@ func golden(t *testing.T, name, got string) {
 func TestEveryVerbShowsItsAnswer(t *testing.T) {
 	for name, args := range map[string][]string{
 		"status": {"status"}, "peers": {"peers"}, "channels": {"channels"}, "tree": {"channels", "--tree"},
-		"encoders": {"encoders"}, "streams": {"streams"}, "sessions": {"sessions"},
+		"encoders": {"encoders"}, "streams": {"streams"}, "stream": {"streams", channel1}, "no-stream": {"streams", channel2}, "help-streams": {"help", "streams"}, "help-snapshot": {"help", "snapshot"}, "sessions": {"sessions"},
 		"records":  {"records", channel1, "-1h", "now"},
 		"discover": {"discover", "--for", "1s"},
 		"import":   {"import", "-"}, "replace": {"replace", channel1, "02:00:00:00:00:07"}, "refresh": {"refresh", level2},

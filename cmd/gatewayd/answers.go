@@ -15,7 +15,6 @@ import (
 	"districtgateway/cmd/internal/api"
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
-	"districtgateway/media"
 )
 
 func (c *control) version(*http.Request) (api.Version, error) {
@@ -125,59 +124,6 @@ func kindOf(it domain.Item) string {
 		return "system"
 	}
 	return "device"
-}
-
-func (c *control) streams(*http.Request) ([]api.Stream, error) {
-	list := []api.Stream{}
-	for _, k := range c.hub.Streams() {
-		s := streamOf(k.State, k.Stats)
-		s.Channel, s.Profile, s.Users = k.Key.Channel, k.Key.Profile, k.Users
-		list = append(list, s)
-	}
-	return append(list, c.legs.receiving()...), nil
-}
-
-func streamOf(st media.StreamState, n media.StreamStats) api.Stream {
-	s := api.Stream{
-		Connected: st.Connected, Packets: n.Packets, Bytes: n.Bytes, Lost: n.Lost, Damaged: n.Damaged, Units: n.Units,
-		Users: len(n.Sinks), Tracks: trackNames(st.Tracks), Ring: int64(st.Ring.Size), Held: st.Ring.Span.Seconds(),
-	}
-	if st.Connected {
-		s.Transport = transportOf(st)
-	}
-	if st.Err != nil {
-		s.Problem = st.Err.Error()
-	}
-	return s
-}
-
-// transportOf names what media comes by.
-func transportOf(st media.StreamState) string {
-	if st.Ordered {
-		return "tcp"
-	}
-	return "udp"
-}
-
-func trackNames(tracks []media.Track) []string {
-	names := make([]string, len(tracks))
-	for i, t := range tracks {
-		names[i] = trackName(t)
-	}
-	return names
-}
-
-// trackName describes a track: H.264 1280x720, AAC 16000 Hz.
-func trackName(t media.Track) string {
-	if !t.Codec.Video() {
-		return fmt.Sprintf("%s %d Hz", t.Codec, t.ClockRate)
-	}
-	for _, p := range t.Parameters {
-		if info, err := media.ParseSPS(t.Codec, p); err == nil && info.Width > 0 {
-			return fmt.Sprintf("%s %dx%d", t.Codec, info.Width, info.Height)
-		}
-	}
-	return t.Codec.String()
 }
 
 func (c *control) sessions(r *http.Request) (list []api.Session, err error) {

@@ -269,6 +269,12 @@ func (cs *cameras) camera(code domain.Code) camera {
 	return camera{Code: code}
 }
 
+// host returns the address of a channel's encoder; - if there is none.
+func (cs *cameras) host(code domain.Code) string {
+	c := cs.camera(code)
+	return cmp.Or(hostOf(cmp.Or(c.RTSP, c.Address)), "-")
+}
+
 func (cs *cameras) update(code domain.Code, f func(*service)) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

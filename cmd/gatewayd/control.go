@@ -72,6 +72,7 @@ func (c *control) routes() http.Handler {
 	m.HandleFunc("GET "+api.PathPeers, answer(c.peers))
 	m.HandleFunc("GET "+api.PathChannels, answer(c.channels))
 	m.HandleFunc("GET "+api.PathStreams, answer(c.streams))
+	m.HandleFunc("GET "+api.PathStreams+"/{channel}", answer(c.channelStreams))
 	m.HandleFunc("GET "+api.PathSessions, answer(c.sessions))
 	m.HandleFunc("GET "+api.PathEncoders, answer(c.encoders))
 	m.HandleFunc("POST "+api.PathEncoders, answer(c.importCodes))
@@ -88,6 +89,7 @@ func (c *control) routes() http.Handler {
 	m.HandleFunc("GET "+api.PathConfig, c.showConfig)
 	m.HandleFunc("POST "+api.PathConfig, answer(c.diffConfig))
 	m.HandleFunc("GET "+api.PathLive+"{channel}", c.live)
+	m.HandleFunc("GET "+api.PathSnapshot+"{channel}", c.snapshot)
 	m.HandleFunc("GET "+api.PathPlay+"{channel}", c.play)
 	m.HandleFunc("GET "+api.PathProfile+"{kind}", c.profile)
 	return m

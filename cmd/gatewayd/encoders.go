@@ -81,38 +81,50 @@ var transports = map[string]rtsp.Transport{"udp": rtsp.UDP, "multicast": rtsp.Mu
 // errMoved reports that another encoder answers where this one was.
 var errMoved = errors.New("another encoder answers at its address")
 
-// ask asks an encoder for the address of a stream, after making sure that it is
-// the one we mean: addresses move, and footage must not end up under another's code.
-// keyFrame asks for a key frame of that stream.
+// ask asks an encoder for the address of a stream, and returns what asks it for a key
+// frame.
 func (cs *cameras) ask(ctx context.Context, c camera, profile uint8) (url string, keyFrame func(context.Context) error, err error) {
+	err = cs.converse(ctx, c, profile, func(client *onvif.Client, cfg onvif.Config, p onvif.Profile) error {
+		keyFrame = syncPoint(cfg, p)
+		url, err = cs.streamURI(ctx, client, p, c)
+		return err
+	})
+	return url, keyFrame, err
+}
+
+// converse has talk talk with an encoder about a profile, after making sure that it
+// is the one we mean: addresses move, and footage must not end up under another's code.
+func (cs *cameras) converse(ctx context.Context, c camera, profile uint8, talk func(*onvif.Client, onvif.Config, onvif.Profile) error) error {
 	if c.Address == "" {
-		return "", nil, fmt.Errorf("%w: not found on the network yet", domain.ErrOffline)
+		return fmt.Errorf("%w: not found on the network yet", domain.ErrOffline)
 	}
 	user, password := cs.credentials(c)
 	cfg := onvif.Config{Address: c.Address, User: user, Password: password, Insecure: true}
+	if e := cs.settings(c); e != nil {
+		cfg.Basic = e.Basic
+	}
 	client, err := onvif.New(cfg)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	defer client.Close()
 	d, err := client.Identify(ctx)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	base, n := splitSource(c.Identity)
 	if base != "" && !sameIdentity(base, d.Key()) {
-		return "", nil, fmt.Errorf("%s: %w", c.Address, errMoved)
+		return fmt.Errorf("%s: %w", c.Address, errMoved)
 	}
 	if n >= len(d.Channels) {
-		return "", nil, fmt.Errorf("video source %d: %w", n+1, media.ErrNoTracks)
+		return fmt.Errorf("video source %d: %w", n+1, media.ErrNoTracks)
 	}
 	p := d.Channels[n].Main
 	if profile == 1 && d.Channels[n].Sub.Token != "" {
 		p = d.Channels[n].Sub
 	}
 	cs.update(c.Code, func(s *service) { s.streams = streamsOf(d.Channels[n]) })
-	url, err = cs.streamURI(ctx, client, p, c)
-	return url, syncPoint(cfg, p), err
+	return talk(client, cfg, p)
 }
 
 // streamURI asks where a profile is taken. Some encoders have an address of its own for

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/metrics"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,30 +85,6 @@ func proportionalSize() int64 {
 		}
 	}
 	return 0
-}
-
-// receiving lists the streams received from other domains.
-func (l *legs) receiving() []api.Stream {
-	l.mu.Lock()
-	var open []*leg
-	for _, g := range l.open {
-		open = append(open, g)
-	}
-	l.mu.Unlock()
-	slices.SortFunc(open, func(a, b *leg) int { return cmp.Compare(a.id, b.id) })
-	var list []api.Stream
-	for _, g := range open {
-		g.mu.Lock()
-		s, id := g.stream, g.name
-		g.mu.Unlock()
-		if s == nil {
-			continue
-		}
-		out := streamOf(s.State(), s.Stats())
-		out.Channel, out.Profile = string(id.Channel), id.Kind.String()
-		list = append(list, out)
-	}
-	return list
 }
 
 // volumeGood is the state of a volume that works.

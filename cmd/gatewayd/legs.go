@@ -62,9 +62,10 @@ type leg struct {
 	mu     sync.Mutex
 	stream *media.Stream // receiver: what it receives, once open
 	name   domain.StreamID
-	ready  bool // receiver: it can be read
-	closed bool // by CloseLeg: its end is not told
-	begun  bool // start was closed
+	from   domain.Code // receiver: who sends
+	ready  bool        // receiver: it can be read
+	closed bool        // by CloseLeg: its end is not told
+	begun  bool        // start was closed
 
 	receiver *relay.Receiver
 	player   *storage.Player // sender: of a recording of our own
@@ -284,7 +285,7 @@ func (l *legs) receive(ctx context.Context, g *leg, e domain.OpenReceiver) error
 	cfg.Once, cfg.Patient, cfg.Log = true, !live && e.Transport != domain.MediaUDP, l.log
 	s := media.NewStream(cfg, r.Open)
 	g.mu.Lock()
-	g.stream, g.name = s, e.Stream
+	g.stream, g.name, g.from = s, e.Stream, e.Peer.Code
 	g.mu.Unlock()
 	return l.runStream(ctx, s, func() {
 		g.mu.Lock()
@@ -343,7 +344,7 @@ func (l *legs) send(ctx context.Context, g *leg, e domain.OpenSender) error {
 	}
 	cfg := relay.SenderConfig{
 		Ports: l.ports, Transport: relay.Transport(e.Offer.Transport), Remote: remote, SSRC: e.SSRC,
-		Name: fmt.Sprintf("to %s", e.Peer.Code), Oldest: e.Stream.Kind != domain.Live,
+		Name: fmt.Sprintf("%s %s", e.Peer.Code, remote), Oldest: e.Stream.Kind != domain.Live,
 	}
 	answer := domain.Endpoint{Host: l.host(e.Peer), Transport: e.Offer.Transport, SSRC: e.SSRC}
 	if e.Offer.Elementary {

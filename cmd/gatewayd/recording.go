@@ -73,6 +73,14 @@ type watchedSink struct {
 	ended chan error
 }
 
+// SinkStats are those of the recorder; see [media.StatsSink].
+func (w *watchedSink) SinkStats() media.SinkStats {
+	if k, ok := w.Sink.(media.StatsSink); ok {
+		return k.SinkStats()
+	}
+	return media.SinkStats{}
+}
+
 func (w *watchedSink) Close(cause error) {
 	w.Sink.Close(cause)
 	w.ended <- cause

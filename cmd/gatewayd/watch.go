@@ -34,7 +34,7 @@ func (c *control) live(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
-	c.watch(ctx, w, domain.WatchIn{Channel: code, Kind: domain.Live, Profile: profile}, length)
+	c.watch(ctx, w, domain.WatchIn{Channel: code, Kind: domain.Live, Profile: profile}, storage.ExportConfig{Length: length})
 }
 
 // profileOf reads which stream of a channel is wanted: the main one without a word.
@@ -60,7 +60,7 @@ func (c *control) play(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	c.watch(r.Context(), w, domain.WatchIn{Channel: code, Kind: domain.Download, Range: in, Speed: speed}, 0)
+	c.watch(r.Context(), w, domain.WatchIn{Channel: code, Kind: domain.Download, Range: in, Speed: speed}, storage.ExportConfig{FromStart: true})
 }
 
 // Multiples of real time that are asked for when a recording is saved: without a word,
@@ -83,8 +83,11 @@ func speedOf(r *http.Request) (int, error) {
 	return n, nil
 }
 
+// ctlName names whoever asks by this interface among the consumers of a stream.
+const ctlName = "gatewayctl"
+
 // watch asks the domain for a stream and copies it to w as MP4.
-func (c *control) watch(ctx context.Context, w http.ResponseWriter, in domain.WatchIn, length time.Duration) {
+func (c *control) watch(ctx context.Context, w http.ResponseWriter, in domain.WatchIn, as storage.ExportConfig) {
 	within, cancel := context.WithTimeout(ctx, watchWithin)
 	defer cancel()
 	v, e, err := c.users.ask(within, func(t domain.Ticket) domain.Event {
@@ -102,7 +105,8 @@ func (c *control) watch(ctx context.Context, w http.ResponseWriter, in domain.Wa
 		return
 	}
 	defer release()
-	export, err := storage.NewExport(storage.ExportConfig{Length: length, FromStart: in.Kind != domain.Live, Budget: c.memory.budget})
+	as.Name, as.Budget = ctlName, c.memory.budget
+	export, err := storage.NewExport(as)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -113,7 +117,7 @@ func (c *control) watch(ctx context.Context, w http.ResponseWriter, in domain.Wa
 		return
 	}
 	defer s.Detach(export)
-	w.Header().Set("Content-Type", "video/mp4")
+	w.Header().Set("Content-Type", api.TypeMP4)
 	w.Header().Set("Trailer", api.Trailer)
 	out := http.NewResponseController(w)
 	err = export.Copy(ctx, w, func() { _ = out.Flush() })

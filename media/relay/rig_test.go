@@ -115,7 +115,7 @@ func session(t *testing.T, tr Transport, elementary bool) (*Sender, *media.Strea
 
 // sinkStats returns the counters of a stream's one sink.
 func sinkStats(s *media.Stream) media.SinkStats {
-	if all := s.Stats().Sinks; len(all) > 0 {
+	if all := s.Stats().Consumers.Now; len(all) > 0 {
 		return all[0]
 	}
 	return media.SinkStats{}

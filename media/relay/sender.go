@@ -188,7 +188,10 @@ func (s *Sender) Finish(now time.Time) bool {
 // SinkStats returns the sender's counters; see [media.StatsSink].
 func (s *Sender) SinkStats() media.SinkStats {
 	st := s.stats
-	st.Name, st.Lapped = s.cfg.Name, s.cursor.Lapped()
+	st.Kind, st.Name, st.Lapped = "relay udp", s.cfg.Name, s.cursor.Lapped()
+	if t, ok := s.out.(*tcpOutput); ok {
+		st.Kind, st.Copied = "relay tcp", t.Copied()
+	}
 	return st
 }
 

@@ -32,6 +32,7 @@ type Frames struct {
 	frame  []byte // length field of the packet being built
 	size   int    // its bytes so far, prefix left out
 	tail   []byte // what is left of the packet that was cut in the middle
+	copied uint64 // bytes of such packets
 }
 
 // NewFrames returns an output to t, which stays its caller's to close.
@@ -92,8 +93,13 @@ func (o *Frames) Flush(now time.Time) (time.Time, error) {
 	}
 	_, cut := o.progress()
 	o.tail = o.vector.Rest(o.tail[:0], cut)
+	o.copied += uint64(len(o.tail))
 	return now.Add(retry), nil
 }
+
+// Copied returns how many bytes were copied so far: only the rest of a packet that
+// the connection took in part, which may have to outlive the ring.
+func (o *Frames) Copied() uint64 { return o.copied }
 
 // Whole reports whether the connection stands between two packets, so that
 // something else may follow.

@@ -17,8 +17,9 @@ import (
 
 // Why a session that plays ends.
 var (
-	errChanged = errors.New("stream is no longer what was described")
-	errGone    = errors.New("viewer gives no sign of life")
+	errChanged  = errors.New("stream is no longer what was described")
+	errGone     = errors.New("viewer gives no sign of life")
+	errTornDown = fmt.Errorf("%w: viewer ended the session", media.ErrDone)
 )
 
 const (
@@ -235,7 +236,7 @@ func (p *playout) answers() (said bool, err error) {
 	defer p.inbox.mu.Unlock()
 	if len(p.inbox.texts) == 0 {
 		if p.inbox.last {
-			return false, errLeft
+			return false, errTornDown
 		}
 		return false, nil
 	}
@@ -406,7 +407,10 @@ func (p *playout) Position() uint64 {
 // SinkStats returns the session's counters; see [media.StatsSink].
 func (p *playout) SinkStats() media.SinkStats {
 	st := p.stats
-	st.Name, st.Lapped = p.name, p.cursor.Lapped()
+	st.Kind, st.Name, st.Lapped, st.Copied = "rtsp tcp", p.name, p.cursor.Lapped(), p.frames.Copied()
+	if p.lanes[0].ports != nil {
+		st.Kind = "rtsp udp"
+	}
 	return st
 }
 
@@ -414,7 +418,7 @@ func (p *playout) SinkStats() media.SinkStats {
 // with them the connection; see [media.Sink].
 func (p *playout) Close(cause error) {
 	now := time.Now()
-	if !p.pending() && p.now.unit.Wall != 0 && !errors.Is(cause, errLeft) {
+	if !p.pending() && p.now.unit.Wall != 0 && !errors.Is(cause, media.ErrDone) {
 		p.reset()
 		for _, l := range p.lanes {
 			l.flow.Goodbye(p.ears.report[:], p.cname, p.instant(now))

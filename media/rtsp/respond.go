@@ -231,7 +231,7 @@ func (v *viewer) play(req *base.Request) *base.Response {
 		return status(base.StatusNotFound)
 	}
 	o := v.offer
-	p := newPlayout(o, v.conn, fmt.Sprintf("rtsp %s %s", v.who.User, v.conn.Remote()))
+	p := newPlayout(o, v.conn, fmt.Sprintf("%s %s", v.who.User, v.conn.Remote()))
 	seq, _ := sequence(req)
 	res := v.inSession(&base.Response{StatusCode: base.StatusOK, Header: base.Header{"CSeq": {seq}, "Range": {"npt=now-"}}})
 	p.hello = func(at media.Ticks) []byte {

@@ -462,7 +462,7 @@ func TestSlowViewerCostsOthersNothingAndIsCut(t *testing.T) {
 		before := have(sink)
 		f.push(10)
 		until(t, "the other one waits", func() bool { return have(sink) >= before+8 })
-		return h.streams["cam1"].Stats().Slow == 1
+		return h.streams["cam1"].Stats().Consumers.Slow == 1
 	})
 	if st := s.Stats(); st.Lost+st.Damaged+st.Duplicates != 0 {
 		t.Errorf("%+v", st)

@@ -283,7 +283,7 @@ func (p *playout) Position() uint64 {
 // SinkStats returns the session's counters; see [media.StatsSink].
 func (p *playout) SinkStats() media.SinkStats {
 	st := p.stats
-	st.Name = p.name
+	st.Kind, st.Name = "webrtc", p.name
 	st.Lapped += p.cursor.Lapped()
 	return st
 }

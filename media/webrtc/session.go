@@ -27,7 +27,7 @@ const (
 
 // Why a session ends.
 var (
-	errLeft       = errors.New("viewer left")
+	errLeft       = fmt.Errorf("%w: viewer left", media.ErrDone)
 	errNoContact  = errors.New("browser did not connect in time")
 	errGone       = errors.New("browser gives no sign of life")
 	errRevoked    = errors.New("user may not watch any more")
@@ -185,7 +185,7 @@ func verdict(st webrtc.PeerConnectionState) error {
 func (v *session) play(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := newPlayout(fmt.Sprintf("webrtc %s %s", v.who.User, v.remote()), v.stream, v.lanes)
+	p := newPlayout(fmt.Sprintf("%s %s", v.who.User, v.remote()), v.stream, v.lanes)
 	if err := v.stream.Attach(p); err != nil {
 		return err
 	}

@@ -243,8 +243,8 @@ func TestVanishedBrowserLeavesNothing(t *testing.T) {
 	f := newFeed(media.H264)
 	h, b := showing(t, f, ServerConfig{})
 	s := h.streams["cam1"]
-	until(t, "not counted", func() bool { return len(s.Stats().Sinks) == 1 })
-	if name := s.Stats().Sinks[0].Name; !strings.HasPrefix(name, "webrtc wang 127.0.0.1:") {
+	until(t, "not counted", func() bool { return len(s.Stats().Consumers.Now) == 1 })
+	if name := s.Stats().Consumers.Now[0].Name; !strings.HasPrefix(name, "wang 127.0.0.1:") {
 		t.Errorf("it is called %q", name)
 	}
 	b.udp.Close() // without a word

@@ -17,19 +17,20 @@ const (
 	PathStatus   = "/v1/status"
 	PathPeers    = "/v1/peers"
 	PathChannels = "/v1/channels"
-	PathStreams  = "/v1/streams"
+	PathStreams  = "/v1/streams" // + / and a channel: its streams in detail, []StreamDetail
 	PathSessions = "/v1/sessions"
-	PathLive     = "/v1/live/"    // + channel; ?for=10s
-	PathRecords  = "/v1/records/" // + channel; ?from=&to=, RFC 3339; &everywhere=1: of every level on the way, too
-	PathPlay     = "/v1/play/"    // + channel; ?from=&to=; &speed=: times real time, 1 to 32
-	PathDiscover = "/v1/discover" // ?for=5s
-	PathConfig   = "/v1/config"   // GET: in force, as TOML; POST: a candidate, answers Changes
-	PathEncoders = "/v1/encoders" // GET: the inventory; POST: CSV code list; PUT: Replace
-	PathRefresh  = "/v1/refresh/" // + code of a lower: read its catalogue again
-	PathLeave    = "/v1/leave/"   // + code of an upper; ?for=5m&force=1; answers Peer once it is left
-	PathJoin     = "/v1/join/"    // + code of an upper; answers Peer once it is registered with
-	PathUsers    = "/v1/users/"   // GET: all; + name: POST NewUser, PUT UserChange, DELETE; all answer []User once it is durable
-	PathProfile  = "/v1/profile/" // + kind; ?for=10s of the processor; answers as the tool pprof reads it
+	PathLive     = "/v1/live/"     // + channel; ?for=10s
+	PathSnapshot = "/v1/snapshot/" // + channel; ?profile=sub; answers image/jpeg or, of one picture, video/mp4
+	PathRecords  = "/v1/records/"  // + channel; ?from=&to=, RFC 3339; &everywhere=1: of every level on the way, too
+	PathPlay     = "/v1/play/"     // + channel; ?from=&to=; &speed=: times real time, 1 to 32
+	PathDiscover = "/v1/discover"  // ?for=5s
+	PathConfig   = "/v1/config"    // GET: in force, as TOML; POST: a candidate, answers Changes
+	PathEncoders = "/v1/encoders"  // GET: the inventory; POST: CSV code list; PUT: Replace
+	PathRefresh  = "/v1/refresh/"  // + code of a lower: read its catalogue again
+	PathLeave    = "/v1/leave/"    // + code of an upper; ?for=5m&force=1; answers Peer once it is left
+	PathJoin     = "/v1/join/"     // + code of an upper; answers Peer once it is registered with
+	PathUsers    = "/v1/users/"    // GET: all; + name: POST NewUser, PUT UserChange, DELETE; all answer []User once it is durable
+	PathProfile  = "/v1/profile/"  // + kind; ?for=10s of the processor; answers as the tool pprof reads it
 )
 
 // Kinds of profiles, which show what the daemon itself is doing.
@@ -37,6 +38,12 @@ const (
 	ProfileProcessor  = "cpu"        // where processor time goes
 	ProfileMemory     = "heap"       // what memory is held for, after a collection of garbage
 	ProfileGoroutines = "goroutines" // where each stands; text
+)
+
+// Types of media answers.
+const (
+	TypeMP4  = "video/mp4"
+	TypeJPEG = "image/jpeg"
 )
 
 // Trailer names the HTTP trailer that ends a media stream which broke off.
@@ -216,6 +223,74 @@ type Stream struct {
 	Held      float64  `json:"held_seconds"` // of the stream, in the ring
 	Problem   string   `json:"problem,omitempty"`
 	Tracks    []string `json:"tracks"`
+}
+
+// A StreamDetail is all that is known of one running stream. Rates follow from the
+// counters of two answers and the time At between them: who asks twice fills in Rate.
+type StreamDetail struct {
+	Stream
+	At        time.Time     `json:"at"`
+	Rate      float64       `json:"bits_per_second,omitempty"`
+	Source    string        `json:"source"`         // where it comes from: host of the encoder, code of the domain
+	Since     time.Time     `json:"since,omitzero"` // of Connected
+	Losses    Losses        `json:"losses"`
+	Opened    uint64        `json:"opened"` // times it was connected
+	Keys      uint64        `json:"key_pictures"`
+	Memory    Ring          `json:"memory"`
+	Media     []Track       `json:"media"`
+	Consumers []Consumer    `json:"consumers"`
+	Cut       uint64        `json:"cut"`  // consumers, since the beginning
+	Slow      uint64        `json:"slow"` // of those, for being too slow
+	LastCut   []CutConsumer `json:"last_cut"`
+}
+
+// Losses are the packets that did not simply come in order.
+type Losses struct {
+	Late      uint64 `json:"late"`      // given up before they came
+	Reordered uint64 `json:"reordered"` // put in order
+	Doubled   uint64 `json:"doubled"`
+	Stray     uint64 `json:"stray"` // of another sender
+	Malformed uint64 `json:"malformed"`
+	Jumps     uint64 `json:"jumps"` // of time or coding
+}
+
+// A Ring is the memory of a stream.
+type Ring struct {
+	Bytes   int     `json:"bytes"`
+	Held    int64   `json:"held_bytes"`
+	Seconds float64 `json:"held_seconds"`
+	Copies  bool    `json:"copies"` // it could not be mapped twice: what is received is copied once
+}
+
+// A Track is what a stream's ring tells of one of its tracks.
+type Track struct {
+	Coding   string  `json:"coding"` // H.264 1280x720
+	Bits     float64 `json:"bits_per_second"`
+	FPS      float64 `json:"pictures_per_second,omitempty"`
+	Group    int     `json:"group,omitempty"`             // pictures from key picture to key picture
+	Interval float64 `json:"key_every_seconds,omitempty"` // time between them
+}
+
+// A Consumer is who a stream is sent to.
+type Consumer struct {
+	Kind    string    `json:"kind"` // rtsp tcp, rtsp udp, relay tcp, relay udp, recorder, mp4
+	Name    string    `json:"name"` // its far end
+	Since   time.Time `json:"since"`
+	Units   uint64    `json:"units"`
+	Packets uint64    `json:"packets"`
+	Bytes   uint64    `json:"bytes"`
+	Rate    float64   `json:"bits_per_second,omitempty"`
+	Dropped uint64    `json:"dropped"` // units left out because it could not take them
+	Lapped  uint64    `json:"lapped"`  // units overwritten before it took them; of a recorder: holes
+	Copied  uint64    `json:"copied"`  // bytes of media that the gateway copied for it
+	Behind  float64   `json:"behind_ms"`
+}
+
+// A CutConsumer is one that was cut, with its counters at the end.
+type CutConsumer struct {
+	Consumer
+	At  time.Time `json:"at"`
+	Why string    `json:"why"`
 }
 
 // A Session is one agreed exchange of media with another domain.

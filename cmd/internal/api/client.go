@@ -134,7 +134,7 @@ func (c *Client) Live(ctx context.Context, in LiveRequest, w io.Writer) error {
 	if in.Sub {
 		q.Set("profile", "sub")
 	}
-	err := c.media(ctx, call{path: PathLive + in.Channel, query: q}, w)
+	_, err := c.media(ctx, call{path: PathLive + in.Channel, query: q}, w)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
@@ -154,7 +154,26 @@ func (c *Client) Play(ctx context.Context, in PlayRequest, w io.Writer) error {
 	if in.Speed > 0 {
 		q.Set("speed", strconv.Itoa(in.Speed))
 	}
-	return c.media(ctx, call{path: PathPlay + in.Channel, query: q}, w)
+	_, err := c.media(ctx, call{path: PathPlay + in.Channel, query: q}, w)
+	return err
+}
+
+// A SnapshotRequest asks for one picture of a channel.
+type SnapshotRequest struct {
+	Channel string
+	Sub     bool // of the sub stream
+}
+
+// Snapshot returns a channel's present picture: its type is TypeJPEG, or TypeMP4 for
+// a file of one key picture.
+func (c *Client) Snapshot(ctx context.Context, in SnapshotRequest) (picture []byte, kind string, err error) {
+	q := url.Values{}
+	if in.Sub {
+		q.Set("profile", "sub")
+	}
+	var b bytes.Buffer
+	kind, err = c.media(ctx, call{path: PathSnapshot + in.Channel, query: q}, &b)
+	return b.Bytes(), kind, err
 }
 
 // Range returns the query for a range of time.
@@ -162,24 +181,25 @@ func Range(from, to time.Time) url.Values {
 	return url.Values{"from": {from.Format(time.RFC3339Nano)}, "to": {to.Format(time.RFC3339Nano)}}
 }
 
-// media copies a media answer, and reports why it broke off if it did.
-func (c *Client) media(ctx context.Context, in call, w io.Writer) error {
+// media copies a media answer and returns its type. It reports why the answer broke
+// off if it did.
+func (c *Client) media(ctx context.Context, in call, w io.Writer) (kind string, err error) {
 	r, err := c.do(ctx, in)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer r.Body.Close()
 	if _, err := io.Copy(w, r.Body); err != nil {
-		return err
+		return "", err
 	}
 	if cause := r.Trailer.Get(Trailer); cause != "" {
 		e := &Error{}
 		if json.Unmarshal([]byte(cause), e) != nil {
 			e.Cause = cause
 		}
-		return e
+		return "", e
 	}
-	return nil
+	return r.Header.Get("Content-Type"), nil
 }
 
 // A call is one request. The zero method is GET.

@@ -129,7 +129,7 @@ type Encoder struct {
 	Identity  string        `toml:"identity" doc:"Hardware address or serial number, by which it is found again at another address." example:"00:11:22:33:44:55"`
 	User      string        `toml:"user" doc:"User name. Empty: that of [discovery]."`
 	Password  domain.Secret `toml:"password" doc:"Password. Empty: that of [discovery]."`
-	Basic     bool          `toml:"basic" doc:"Answer RTSP Basic authentication too: old encoders know nothing else, but the password can be read on the way."`
+	Basic     bool          `toml:"basic" doc:"Answer Basic authentication too, of RTSP and of snapshots: old encoders know nothing else, but the password can be read on the way."`
 	Transport string        `toml:"transport" doc:"How RTSP media comes: tcp, udp or multicast (IPv4; joined on the interface that leads to the encoder). TCP is taken all the same if nothing comes by the others within 3 s." default:"tcp"`
 	UDP       bool          `toml:"udp" doc:"Older form of transport = \"udp\"."`
 	Record    *bool         `toml:"record" doc:"Record it. Absent: as [record] says."`

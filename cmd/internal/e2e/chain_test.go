@@ -71,6 +71,13 @@ func TestThreeLevelsOnTheWire(t *testing.T) {
 	for channel, coded := range demoChannels() {
 		t.Run("live "+channel, func(t *testing.T) { control{t, ctl.socket}.checkLive(channel, coded) })
 		t.Run("play "+channel, func(t *testing.T) { control{t, ctl.socket}.checkPlay(channel, coded) })
+		district := filepath.Join(dir, "demo", "district", "control.sock")
+		t.Run("snapshot "+channel, func(t *testing.T) {
+			control{t, ctl.socket}.checkSnapshot(channel, "mp4", "640,360")
+			control{t, district}.checkSnapshot(channel, "mjpeg", "640,360")
+			control{t, district}.checkSnapshot(channel, "mjpeg", "320,180", "--sub")
+			control{t, district}.checkStream(channel)
+		})
 	}
 	until(t, 20*time.Second, "the last session is closed", func() bool { return strings.TrimSpace(ctl.run("--json", "sessions")) == "[]" })
 	p.stop(os.Interrupt)
@@ -141,6 +148,48 @@ func (c control) checkPlay(channel string, coded [2]string) {
 	file := filepath.Join(c.t.TempDir(), "play.mp4")
 	c.run("play", channel, from.Format(time.RFC3339Nano), from.Add(6*time.Second).Format(time.RFC3339Nano), "-o", file)
 	c.checkFile(file, coded, 6*time.Second)
+}
+
+// checkSnapshot saves one picture, has ffmpeg decode it, and checks what it is and
+// its size.
+func (c control) checkSnapshot(channel, kind, size string, options ...string) {
+	c.t.Helper()
+	file := filepath.Join(c.t.TempDir(), "still.jpg")
+	said := c.run(append([]string{"snapshot", channel, "-o", file}, options...)...)
+	if kind == "mp4" {
+		file = strings.TrimSuffix(file, "jpg") + "mp4"
+	}
+	if !strings.HasPrefix(said, file+": ") {
+		c.t.Errorf("%q does not name %s", said, file)
+	}
+	still := filepath.Join(c.t.TempDir(), "still.png")
+	silent(c.t, "ffmpeg", "-v", "error", "-xerror", "-i", file, still)
+	got := strings.TrimSpace(silent(c.t, "ffprobe", "-v", "error", "-of", "csv=p=0", "-count_frames",
+		"-show_entries", "stream=width,height,nb_read_frames", still))
+	if got != size+",1" {
+		c.t.Errorf("%s of %s shows %q, want %s", kind, channel, got, size)
+	}
+	codec := strings.TrimSpace(silent(c.t, "ffprobe", "-v", "error", "-of", "csv=p=0", "-show_entries", "stream=codec_name", file))
+	if (kind == "mjpeg") != (codec == "mjpeg") || strings.Contains(codec, "\n") {
+		c.t.Errorf("%s holds %q", file, codec)
+	}
+}
+
+// checkStream looks at a channel's stream, which is recorded.
+func (c control) checkStream(channel string) {
+	c.t.Helper()
+	var all []api.StreamDetail
+	if err := json.Unmarshal([]byte(c.run("streams", channel, "--json")), &all); err != nil || len(all) == 0 {
+		c.t.Fatalf("%d streams, %v", len(all), err)
+	}
+	s := all[0]
+	if len(s.Media) == 0 || s.Media[0].FPS < 24 || s.Media[0].FPS > 26 || s.Media[0].Group == 0 || s.Media[0].Interval <= 0 || s.Rate <= 0 || s.Memory.Seconds <= 0 {
+		c.t.Errorf("%+v", s)
+	}
+	i := slices.IndexFunc(s.Consumers, func(k api.Consumer) bool { return k.Kind == "recorder" })
+	if i < 0 || s.Consumers[i].Bytes == 0 || s.Memory.Copies {
+		c.t.Errorf("consumers %+v", s.Consumers)
+	}
 }
 
 // checkFile wants a file of footage that is whole, of about that length, and the same

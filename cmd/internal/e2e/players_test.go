@@ -205,7 +205,7 @@ func TestGStreamerPlaysWhatIsServed(t *testing.T) {
 				if decoded != len(marks) {
 					t.Error("some cannot be decoded")
 				}
-				until(t, 5*time.Second, "the session ends", func() bool { return len(s.Stats().Sinks) == 0 })
+				until(t, 5*time.Second, "the session ends", func() bool { return len(s.Stats().Consumers.Now) == 0 })
 			})
 		}
 	}
@@ -223,7 +223,7 @@ func TestPlayersWithTheWrongPasswordGetNothing(t *testing.T) {
 			t.Errorf("%v: %s", p.err, out)
 		}
 	}
-	if n := len(s.Stats().Sinks); n > 0 {
+	if n := len(s.Stats().Consumers.Now); n > 0 {
 		t.Errorf("%d sessions play", n)
 	}
 }
