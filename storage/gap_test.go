@@ -115,6 +115,25 @@ func TestStalledDiskIsAHoleNotAWait(t *testing.T) {
 	}
 }
 
+// TestSecondsThatDoNotFitTheRingAreRecorded has more bytes a second than the ring
+// holds: a fragment of a second would be overwritten before it is handed over.
+func TestSecondsThatDoNotFitTheRingAreRecorded(t *testing.T) {
+	r := newRig(t)
+	start := noon()
+	f := r.feedOn(media.StreamConfig{RingBytes: 1 << 20}, RecorderConfig{Channel: "cam"}, start, videoTrack(media.H264))
+	f.size = 60_000
+	for i := range 250 {
+		f.frame(i%25 == 0)
+		f.drain()
+	}
+	f.end()
+	r.settle()
+	gaps, err := r.vol.Gaps(t.Context(), "cam", start, start.Add(10*time.Second))
+	if st := r.vol.Stats().Disk; err != nil || len(gaps) != 0 || st.Lapped != 0 {
+		t.Errorf("gaps %+v, %v; disk %+v", gaps, err, st)
+	}
+}
+
 // TestLappedRingIsAHole lets the ring overtake the disk.
 func TestLappedRingIsAHole(t *testing.T) {
 	r := newRig(t)

@@ -69,7 +69,14 @@ func (r *Recorder) fragmentEnds(au *media.AccessUnit) bool {
 	if r.cur == nil || len(r.cur.samples) == 0 {
 		return false
 	}
-	return au.DTS-r.run.endDTS+r.run.step > media.TicksOf(r.cfg.Fragment) || r.cur.bytes > maxPayload
+	return au.DTS-r.run.endDTS+r.run.step > media.TicksOf(r.cfg.Fragment) || r.cur.bytes > r.fragmentBytes()
+}
+
+// fragmentBytes is how many bytes end a fragment: not so many that the ring, from
+// which the disk takes them once they are all there, has no room left for what comes
+// meanwhile.
+func (r *Recorder) fragmentBytes() int {
+	return min(maxPayload, r.ring.ring.Size()/ringShare)
 }
 
 // clockSet decides whether the wall clock was set: it has disagreed with the

@@ -26,6 +26,7 @@ type RecorderConfig struct {
 const (
 	jobsPerRecorder = 10                     // fragments waiting for the disk: what a stall may last, in fragments
 	maxPayload      = 8 << 20                // bytes of a fragment; it is cut earlier than by time if it has more
+	ringShare       = 4                      // or more than this part of the ring
 	audioLead       = media.Ticks(90000 / 4) // room for sound that comes before the first picture but is completed after it
 	maxSlew         = int64(500 * time.Microsecond)
 	maxJump         = media.Ticks(90000)
@@ -131,10 +132,11 @@ func (r *Recorder) Disable() { r.disable.Store(true) }
 
 var _ media.StatsSink = (*Recorder)(nil)
 
-// SinkStats returns the counters. Any goroutine.
+// SinkStats returns the counters; as Lapped, how often a hole began, whatever its
+// cause. Any goroutine.
 func (r *Recorder) SinkStats() media.SinkStats {
 	return media.SinkStats{
-		Name: "recorder", Packets: r.stats.fragments.Load(), Bytes: r.stats.bytes.Load(),
+		Kind: "recorder", Name: r.vol.cfg.Dir, Copied: r.stats.bytes.Load(), Packets: r.stats.fragments.Load(), Bytes: r.stats.bytes.Load(),
 		Units: r.stats.samples.Load(), Dropped: r.stats.dropped.Load(), Lapped: r.stats.holes.Load(),
 	}
 }

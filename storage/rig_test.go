@@ -131,6 +131,7 @@ type feeder struct {
 	dts    media.Ticks
 	step   media.Ticks
 	n      int
+	size   int // of a picture
 	reseed byte
 }
 
@@ -155,7 +156,7 @@ func (r *rig) feedOn(stream media.StreamConfig, cfg RecorderConfig, start time.T
 	}
 	stream.Name = cfg.Channel
 	s := media.NewStream(stream, nil)
-	f := &feeder{r: r, stream: s, rec: rec, tracks: tracks, now: start, dts: 1000, step: 3600}
+	f := &feeder{r: r, stream: s, rec: rec, tracks: tracks, now: start, dts: 1000, step: 3600, size: 600}
 	s.Adopt(media.Opened{Carriage: media.CarriageFrames, Tracks: tracks}, start)
 	if err := s.Attach(rec); err != nil {
 		r.t.Fatal(err)
@@ -166,7 +167,7 @@ func (r *rig) feedOn(stream media.StreamConfig, cfg RecorderConfig, start time.T
 // frame pushes one frame of track 0, and what belongs to it of the others.
 func (f *feeder) frame(key bool) {
 	c := f.tracks[0].Codec
-	data := mediatest.Lengths(mediatest.Picture(c, key, 600, byte(f.n)+f.reseed)...)
+	data := mediatest.Lengths(mediatest.Picture(c, key, f.size, byte(f.n)+f.reseed)...)
 	f.push(media.Frame{PTS: f.dts, DTS: f.dts, Wall: f.now.UnixNano(), Key: key}, data)
 	for i := 1; i < len(f.tracks); i++ {
 		f.push(media.Frame{Track: uint8(i), PTS: f.dts, DTS: f.dts, Wall: f.now.UnixNano()}, make([]byte, 320))
