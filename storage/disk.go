@@ -68,6 +68,7 @@ type disk struct {
 	publish func(s Segment, changed bool) // a durable state of a segment; changed: the index must learn of it
 	onFull  func()
 	home    func() error // whether dir is still the volume
+	hang    func()       // see VolumeConfig
 }
 
 // run writes until ctx ends, then finishes what is queued and every open segment.
@@ -112,6 +113,9 @@ func (d *disk) finish() {
 func (d *disk) do(j *job) {
 	d.stats.busySince.Store(time.Now().UnixNano())
 	defer d.stats.busySince.Store(0)
+	if d.hang != nil {
+		d.hang()
+	}
 	rec := j.rec
 	if err := d.perform(j); err != nil {
 		d.fail(rec, j.gen, err)

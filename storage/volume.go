@@ -29,6 +29,7 @@ type VolumeConfig struct {
 	IndexBytes  int64          // size at which a month's index goes on in a new file; 0: 256 MiB
 	Buffered    bool           // write through the page cache
 	Spawn       SpawnFunc      // starts the child process
+	Hang        func()         // called before each job of the disk; nil but in rigs, whose disk hangs in it
 	Log         *slog.Logger   // nil: discard
 }
 
@@ -161,7 +162,7 @@ func newVolume(cfg VolumeConfig, id Identity, lock *os.File) (*Volume, error) {
 	}
 	v.disk = &disk{
 		dir: cfg.Dir, volume: volume, sess: h.session, direct: !cfg.Buffered, queue: make(chan *job, queueLength),
-		open: map[*Recorder]*segmentFile{}, stats: &v.stats, log: v.log, publish: v.publish, onFull: v.onFull, home: v.home,
+		open: map[*Recorder]*segmentFile{}, stats: &v.stats, log: v.log, publish: v.publish, onFull: v.onFull, home: v.home, hang: cfg.Hang,
 	}
 	return v, nil
 }

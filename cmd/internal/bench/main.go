@@ -81,6 +81,7 @@ func measurements() []measurement {
 		measurement{name: "scale", run: measureScale},
 		measurement{name: "uplink", run: measureUplink},
 		measurement{name: "disk", run: measureDisk},
+		measurement{name: "isolation", run: measureIsolation},
 		measurement{name: "soak", run: measureSoak, onCall: true},
 	)
 }
