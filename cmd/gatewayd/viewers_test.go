@@ -124,7 +124,7 @@ func TestNobodyListensBeforeThereIsAnAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{log: slog.New(slog.DiscardHandler), accounts: book, control: &control{}}
+	g := &gateway{log: slog.New(slog.DiscardHandler), accounts: book, control: &control{}, memory: &memory{}}
 	g.file.RTSP = config.RTSP{Listen: "127.0.0.1:0", Ports: config.PortRange{First: 21000, Last: 21999}}
 	g.file.WebRTC = config.WebRTC{Listen: "127.0.0.1:0", Media: "127.0.0.1:0"}
 	if err := g.wireViewers(); err != nil {
