@@ -20,11 +20,11 @@ const (
 	streams     = 16
 )
 
-// measureLevels measures levels that are idle, a district at work and a city at work. All at
+// measureLevels measures levels that are idle, a district and a city at work, and a district within little memory. All at
 // once, which saves two minutes: neither memory nor allocations nor losses depend on what
 // else the machine does, as long as it has time left.
 func measureLevels(ctx context.Context, b *bench) ([]Result, error) {
-	return together(ctx, b, measureIdle, measureDistrict, measureCity)
+	return together(ctx, b, measureIdle, measureDistrict, measureCity, measureLimit)
 }
 
 // together makes several measurements at once and returns their results in order.
