@@ -15,6 +15,7 @@ import (
 	"districtgateway/cmd/internal/api"
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
+	"districtgateway/media/webrtc"
 )
 
 func (c *control) version(*http.Request) (api.Version, error) {
@@ -79,6 +80,19 @@ func (c *control) channels(r *http.Request) (list []api.Channel, err error) {
 			}
 			depth[it.ID] = d
 			list = append(list, c.channel(p, it, d))
+		}
+	})
+	return list, err
+}
+
+// watchable returns the channels, own ones and those of lowers, for the list that
+// browsers are shown.
+func (c *control) watchable(ctx context.Context) (list []webrtc.Channel, err error) {
+	err = c.view(ctx, func(p *domain.Processor) {
+		for _, it := range p.Catalog() {
+			if kindOf(it) == "channel" {
+				list = append(list, webrtc.Channel{Path: string(it.ID), Name: it.Name, Online: it.Status == domain.StatusOn})
+			}
 		}
 	})
 	return list, err

@@ -128,7 +128,7 @@ func (g *gateway) wireWebRTC() error {
 	var err error
 	g.webrtc, err = webrtc.NewServer(webrtc.ServerConfig{
 		Listen: c.Listen, Media: c.Media, Addresses: c.Extra(), Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm,
-		Limit: c.Viewers, Log: part(g.log, "webrtc"),
+		Limit: c.Viewers, Log: part(g.log, "webrtc"), Channels: g.control.watchable,
 	})
 	return err
 }

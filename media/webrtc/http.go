@@ -85,7 +85,7 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head.Set("Cache-Control", "no-store")
 	head.Set("X-Content-Type-Options", "nosniff")
 	switch {
-	case !ok:
+	case !ok && !h.atList(r):
 		http.NotFound(w, r)
 		return
 	case p.endpoint:
@@ -101,9 +101,11 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !admitted {
 		return
 	}
-	switch {
-	case !p.endpoint && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		h.srv.page.write(w)
+	switch looks := r.Method == http.MethodGet || r.Method == http.MethodHead; {
+	case !ok && looks:
+		h.list(w, r)
+	case !p.endpoint && looks:
+		h.srv.pages.play(w)
 	case p.endpoint && p.session == "" && r.Method == http.MethodPost:
 		h.begin(w, r, request{who: who, path: p.stream})
 	case p.session != "" && r.Method == http.MethodDelete:
@@ -114,6 +116,21 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		head.Set("Allow", methodsAt(p))
 		http.Error(w, "not here", http.StatusMethodNotAllowed)
 	}
+}
+
+// atList reports whether a request is for the list of channels.
+func (h *house) atList(r *http.Request) bool {
+	return r.URL.Path == "/" && h.srv.cfg.Channels != nil
+}
+
+// list answers with the channels that there are.
+func (h *house) list(w http.ResponseWriter, r *http.Request) {
+	all, err := h.srv.cfg.Channels(r.Context())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	h.srv.pages.show(w, all, r.FormValue("q"))
 }
 
 // methodsAt are those of a place.

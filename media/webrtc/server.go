@@ -39,10 +39,13 @@ type ServerConfig struct {
 	// "CHANNEL/sub". Release is called once, when the user has enough. Any goroutine;
 	// it may take its time within ctx.
 	Streams func(ctx context.Context, user, path string) (s *media.Stream, release func(), err error)
-	Users   Users  // nil: nobody is admitted
-	Realm   string // of the users' H(A1); empty: District Gateway
-	Limit   int    // sessions at once; 0: 64
-	Log     *slog.Logger
+	// Channels returns what there is to watch, in the order to be shown in. Any
+	// goroutine. Nil: there is no list.
+	Channels func(ctx context.Context) ([]Channel, error)
+	Users    Users  // nil: nobody is admitted
+	Realm    string // of the users' H(A1); empty: District Gateway
+	Limit    int    // sessions at once; 0: 64
+	Log      *slog.Logger
 }
 
 // Bounds of a server.
@@ -60,7 +63,7 @@ const (
 type Server struct {
 	cfg     ServerConfig
 	media   netip.AddrPort // of Media; the zero address: every one of this machine
-	page    page
+	pages   pages
 	strikes digest.Strikes
 
 	bound    chan struct{} // closed once addr is known
@@ -96,7 +99,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	media := netip.AddrPortFrom(at.AddrPort().Addr().Unmap(), at.AddrPort().Port())
-	return &Server{cfg: cfg, media: media, page: newPage(), bound: make(chan struct{}), sessions: map[string]*session{}}, nil
+	return &Server{cfg: cfg, media: media, pages: newPages(), bound: make(chan struct{}), sessions: map[string]*session{}}, nil
 }
 
 // Stats returns the counters. Any goroutine.

@@ -76,10 +76,14 @@ Try in another terminal:
   %[3]s live %[4]s -o live.mp4 --for 10s
   %[3]s records %[4]s -10m now
   %[3]s play %[4]s -20s -10s -o play.mp4
+  %[3]s snapshot %[4]s
+  %[3]s user add me viewer     # asks for a password; then, as me:
+  ffplay rtsp://me@%[8]s:8554/%[4]s
+  xdg-open http://%[8]s:8889/
   %[3]s --socket %[5]s peers
   %[3]s --socket %[6]s encoders
   %[3]s --socket %[6]s discover
 Logs and configurations are in %[7]s. Ctrl-C ends everything.
-`, "DISTRICTGATEWAY_SOCKET", socket(province), ctl, channel, socket(city), socket(district), d.site.dir)
+`, "DISTRICTGATEWAY_SOCKET", socket(province), ctl, channel, socket(city), socket(district), d.site.dir, d.site.levels[province].listen.Addr())
 	return err
 }
