@@ -24,6 +24,6 @@
 //
 // The gateway is an ICE-lite agent (RFC 8445 §2.5): it has host candidates only, on
 // one port for UDP and TCP, sends nothing before it is asked, and knows no other
-// server. What a browser offers is read by [parseOffer], and the library gets a
+// server. By TCP it hears nobody who does not name one of its sessions. What a browser offers is read by [parseOffer], and the library gets a
 // description of our own writing, so that nothing of the wire reaches its parser.
 package webrtc

@@ -37,7 +37,7 @@ type ports struct {
 	mu     sync.Mutex
 	port   uint16 // once one is bound
 	udp    map[netip.Addr]*ice.UDPMuxDefault
-	tcp    *ice.TCPMuxDefault // nil: none
+	tcp    *tcpPort           // nil: none
 	tried  bool               // to open it
 	cert   *webrtc.Certificate
 	signed time.Time // when it was made
@@ -168,8 +168,7 @@ func (p *ports) listen() {
 		p.log.Warn("no media by TCP", "err", err)
 		return
 	}
-	p.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{Listener: newPorch(l), Logger: logger{p.log}, ReadBufferSize: tcpBuffer,
-		FirstStunBindTimeout: bindWithin, AliveDurationForConnFromStun: bindWithin})
+	p.tcp = newTCPPort(newPorch(l), logger{p.log})
 }
 
 // certificate returns the one that sessions of today show. Its fingerprint goes with
