@@ -37,8 +37,8 @@ type ports struct {
 	mu     sync.Mutex
 	port   uint16 // once one is bound
 	udp    map[netip.Addr]*ice.UDPMuxDefault
-	tcp    *tcpPort           // nil: none
-	tried  bool               // to open it
+	tcp    *tcpPort // nil: none
+	tried  bool     // to open it
 	cert   *webrtc.Certificate
 	signed time.Time // when it was made
 }
