@@ -199,6 +199,18 @@ func TestSenderThatStartsAnewIsBelievedAgain(t *testing.T) {
 	}
 }
 
+// TestEmptyDatagramKeepsNobodyOut: one that came first, from a stranger.
+func TestEmptyDatagramKeepsNobodyOut(t *testing.T) {
+	t.Parallel()
+	at := freePair(t)
+	s, _ := pushedTo(t, PushConfig{SDP: pushSDP(at, ""), From: netip.MustParseAddr("127.0.0.1")})
+	stranger, encoder := newCaster(t, "127.0.0.9", 2, at), newCaster(t, "127.0.0.1", 1, at)
+	sendUntil(t, "it is received", func() { stranger.send(nil); encoder.pictures(5) }, func() bool { return s.Stats().KeyUnits > 2 })
+	if st := s.Stats(); st.Opened != 1 || st.Malformed != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestDescriptionsThatCannotBeReceived(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

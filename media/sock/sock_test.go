@@ -112,6 +112,46 @@ func TestDatagramsArriveWholeAndInOrder(t *testing.T) {
 	}
 }
 
+func TestEmptyDatagramsArePassedOver(t *testing.T) {
+	from, to := udpPair(t)
+	empty, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to.Local()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer empty.Close()
+	send := func(text string) {
+		t.Helper()
+		for range 3 {
+			if _, err := empty.Write(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var b Batch
+		b.Add([]byte(text))
+		b.End()
+		if n, err := from.Send(&b, 0, 1); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	buf := make([]byte, 100)
+	send("one")
+	for range 2 {
+		if n, err := to.Peek(buf, true, time.Now().Add(5*time.Second)); string(buf[:n]) != "one" || err != nil {
+			t.Fatalf("%q, %v", buf[:n], err)
+		}
+	}
+	if n, err := to.Receive(buf, false, time.Time{}); string(buf[:n]) != "one" || err != nil {
+		t.Fatalf("%q, %v", buf[:n], err)
+	}
+	send("two")
+	if n, err := to.Receive(buf, true, time.Now().Add(5*time.Second)); string(buf[:n]) != "two" || err != nil || to.From() != from.Local() {
+		t.Fatalf("%q from %s, %v", buf[:n], to.From(), err)
+	}
+	if n, err := to.Peek(buf, false, time.Time{}); n != 0 || err != nil {
+		t.Errorf("%d bytes of nothing, %v", n, err)
+	}
+}
+
 func TestWakeEndsAWaitEvenIfItCameFirst(t *testing.T) {
 	_, u := udpPair(t)
 	a, _ := tcpPair(t)

@@ -111,19 +111,30 @@ func addressFor(fd int, remote netip.AddrPort) (unix.Sockaddr, error) {
 	return sa, nil
 }
 
+// mostEmpty is how many datagrams of nothing are passed over in one call: a flood of
+// them must not keep the owner.
+const mostEmpty = 64
+
 // Receive takes one datagram into buf. It waits for one until deadline if wait
 // is set. It returns 0 and no error if there was none in time, or Wake was called.
+// Datagrams of no bytes are passed over.
 func (u *UDP) Receive(buf []byte, wait bool, deadline time.Time) (int, error) {
-	some, err := u.take(buf, wait, deadline)
-	switch {
-	case err != nil || !some:
-		return 0, err
-	case lostOnTheWay(u.err):
-		return 0, nil // an answer to something sent earlier
-	case u.err != 0:
-		return 0, fmt.Errorf("receive: %w", u.err)
+	for range mostEmpty {
+		some, err := u.take(buf, wait, deadline)
+		switch {
+		case err != nil || !some:
+			return 0, err
+		case lostOnTheWay(u.err):
+			return 0, nil // an answer to something sent earlier
+		case u.err != 0:
+			return 0, fmt.Errorf("receive: %w", u.err)
+		case u.n > 0:
+			return u.n, nil
+		case u.flags&unix.MSG_PEEK != 0:
+			u.discard(buf) // or it would stay for ever
+		}
 	}
-	return u.n, nil
+	return 0, nil
 }
 
 // Peek is Receive, but the datagram stays: the next Receive gets it again.
@@ -131,6 +142,13 @@ func (u *UDP) Peek(buf []byte, wait bool, deadline time.Time) (int, error) {
 	u.flags = unix.MSG_PEEK
 	defer func() { u.flags = 0 }()
 	return u.Receive(buf, wait, deadline)
+}
+
+// discard takes the datagram that a Peek has seen.
+func (u *UDP) discard(buf []byte) {
+	u.flags = 0
+	_, _ = u.take(buf, false, time.Time{}) // what is wrong with the socket the next call says
+	u.flags = unix.MSG_PEEK
 }
 
 // From returns who sent the datagram last received.
