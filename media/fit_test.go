@@ -183,14 +183,16 @@ func TestRingOfFixedSizeStays(t *testing.T) {
 
 // A group longer than the largest ring leaves it as large as it may be.
 func TestRingIsBounded(t *testing.T) {
-	b := newBroadcast(t, media.StreamConfig{RingMax: 1 << 20})
-	b.send(1000, 100000, 8000)
-	if st := b.state(); st.Size != 1<<20 {
-		t.Errorf("%+v", st)
-	}
-	var c media.Cursor
-	if _, ok := c.Next(b.s); ok {
-		t.Error("a consumer began without a key picture")
+	for _, limit := range []int{1 << 20, 1<<20 + 1, 1<<21 - 1} { // a ring has a power of two: never more than its limit
+		b := newBroadcast(t, media.StreamConfig{RingMax: limit})
+		b.send(1000, 100000, 8000)
+		if st := b.state(); st.Size != 1<<20 {
+			t.Errorf("%d: %+v", limit, st)
+		}
+		var c media.Cursor
+		if _, ok := c.Next(b.s); ok {
+			t.Error("a consumer began without a key picture")
+		}
 	}
 }
 

@@ -69,6 +69,9 @@ func NewStream(cfg StreamConfig, open Opener) *Stream {
 		cfg.RingBytes = defaultRingBytes
 	}
 	cfg.RingBytes = ringSize(cfg.RingBytes)
+	if cfg.RingMax > 0 {
+		cfg.RingMax = ringSize(cfg.RingMax/2 + 1) // the largest power of two that is no more
+	}
 	if cfg.Reorder <= 0 {
 		cfg.Reorder = defaultReorder
 	}
