@@ -22,8 +22,9 @@ type Strikes struct {
 	until map[netip.Addr]time.Time
 }
 
-// origin is what counts as one address: a network of 64 bits of IPv6.
-func origin(a netip.Addr) netip.Addr {
+// Origin returns what counts as one address where somebody's share is bounded: of IPv6
+// the network of 64 bits, all of which is one customer's (RFC 6177 §2).
+func Origin(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
 		p, _ := a.Prefix(64) // a has as many bits
@@ -36,7 +37,7 @@ func origin(a netip.Addr) netip.Addr {
 func (k *Strikes) Out(a netip.Addr, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.until[origin(a)].Sub(now) > (strikeLimit-1)*strikeEvery
+	return k.until[Origin(a)].Sub(now) > (strikeLimit-1)*strikeEvery
 }
 
 // Add notes a wrong password.
@@ -46,7 +47,7 @@ func (k *Strikes) Add(a netip.Addr, now time.Time) {
 	if k.until == nil {
 		k.until = map[netip.Addr]time.Time{}
 	}
-	a = origin(a)
+	a = Origin(a)
 	if _, known := k.until[a]; !known && len(k.until) >= maxStrikers {
 		k.forget(now)
 	}

@@ -49,7 +49,7 @@ type ServerConfig struct {
 const (
 	defaultLimit = 512
 	defaultRealm = "District Gateway"
-	addressShare = 4 // one address may have 1/4 of the connections
+	addressShare = 4 // one address, or network of IPv6, may have 1/4 of the connections
 	acceptPause  = 100 * time.Millisecond
 )
 
@@ -70,7 +70,7 @@ type Server struct {
 	mu       sync.Mutex
 	addr     netip.AddrPort
 	open     int                // connections
-	from     map[netip.Addr]int // those by address
+	from     map[netip.Addr]int // those by [digest.Origin]
 	declined uint64
 }
 
@@ -202,6 +202,7 @@ func contained(f func() error) (err error) {
 
 // enter counts a connection; false if it is one too many.
 func (s *Server) enter(from netip.Addr) bool {
+	from = digest.Origin(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open >= s.cfg.Limit || s.from[from] >= max(s.cfg.Limit/addressShare, 1) {
@@ -215,6 +216,7 @@ func (s *Server) enter(from netip.Addr) bool {
 
 // leave counts a connection that has ended.
 func (s *Server) leave(from netip.Addr) {
+	from = digest.Origin(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open--

@@ -6,12 +6,14 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"districtgateway/media/digest"
 )
 
 const (
 	acceptPause = 100 * time.Millisecond
 	writeWithin = 5 * time.Second // that a far end may take nothing for
-	addrShare   = 4               // one address may have 1/4 of the connections
+	addrShare   = 4               // one address, or network of IPv6, may have 1/4 of the connections
 )
 
 // A porch is a listener that lets in no more connections than it has room for, and
@@ -21,7 +23,7 @@ type porch struct {
 
 	mu   sync.Mutex
 	open int
-	from map[netip.Addr]int
+	from map[netip.Addr]int // by [digest.Origin]
 }
 
 func newPorch(l net.Listener) *porch { return &porch{Listener: l, from: map[netip.Addr]int{}} }
@@ -56,6 +58,7 @@ func originOf(c net.Conn) netip.Addr {
 }
 
 func (p *porch) enter(from netip.Addr) bool {
+	from = digest.Origin(from)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open >= mostConns || p.from[from] >= mostConns/addrShare {
@@ -67,6 +70,7 @@ func (p *porch) enter(from netip.Addr) bool {
 }
 
 func (p *porch) leave(from netip.Addr) {
+	from = digest.Origin(from)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open--
