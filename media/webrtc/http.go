@@ -320,6 +320,12 @@ func (h *house) open(ctx context.Context, q request) (v *session, answer string,
 	if !h.srv.seat() {
 		return nil, "", errBusy
 	}
+	sits := false
+	defer func() {
+		if !sits { // for a panic, too
+			h.srv.rise()
+		}
+	}()
 	if v, answer, err = h.make(ctx, q, q.path); err != nil {
 		if whole := !strings.Contains(q.path, "/"); whole && (errors.Is(err, errNothingFits) || errors.Is(err, errReordered)) {
 			var err2 error
@@ -333,9 +339,9 @@ func (h *house) open(ctx context.Context, q request) (v *session, answer string,
 		err = errBusy
 	}
 	if err != nil {
-		h.srv.rise()
 		return nil, "", err
 	}
+	sits = true
 	h.srv.enter(v)
 	go func() {
 		defer h.inside.Done()
@@ -356,8 +362,9 @@ func (h *house) make(ctx context.Context, q request, path string) (v *session, a
 	if err != nil {
 		return nil, "", err
 	}
+	made := false
 	defer func() {
-		if err != nil {
+		if !made { // for a panic, too
 			release()
 		}
 	}()
@@ -390,5 +397,7 @@ func (h *house) make(ctx context.Context, q request, path string) (v *session, a
 	for _, a := range h.srv.cfg.Addresses {
 		besides = append(besides, a.String())
 	}
-	return v, q.offer.answer(c, own, besides), nil
+	answer = q.offer.answer(c, own, besides)
+	made = true
+	return v, answer, nil
 }

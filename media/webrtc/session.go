@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -130,10 +131,12 @@ func (v *session) agree(ctx context.Context, described string) (answer string, e
 
 // run sends until the session ends, and leaves nothing of it.
 func (v *session) run(ctx context.Context) {
-	err := v.connected(ctx)
-	if err == nil {
-		err = v.play(ctx)
-	}
+	err := contained(func() error {
+		if err := v.connected(ctx); err != nil {
+			return err
+		}
+		return v.play(ctx)
+	})
 	v.srv.forget(v)
 	_ = v.pc.GracefulClose() // what it may complain of has gone
 	v.release()
@@ -191,17 +194,36 @@ func (v *session) play(ctx context.Context) error {
 	}
 	v.srv.cfg.Log.Info("viewer watches", "user", v.who.User, "stream", v.path, "from", v.remote())
 	var busy sync.WaitGroup
-	failed := make(chan error, 1)
-	busy.Go(func() { failed <- v.send(ctx, p.out.queue) })
+	defer func() {
+		cancel()
+		v.stream.Detach(p)
+		_ = v.pc.GracefulClose() // ends those that read and write
+		busy.Wait()
+	}()
+	failed := make(chan error, 1+len(v.lanes))
+	busy.Go(func() { failed <- contained(func() error { return v.send(ctx, p.out.queue) }) })
 	for _, l := range v.lanes {
-		busy.Go(func() { _ = l.hear(p, v.lost) }) // it ends with the connection, of which others tell
+		busy.Go(func() {
+			// Otherwise it ends with the connection, of which others tell.
+			if err := contained(func() error { return l.hear(p, v.lost) }); errors.Is(err, errPanic) {
+				failed <- err
+			}
+		})
 	}
-	err := v.watch(ctx, p, failed)
-	cancel()
-	v.stream.Detach(p)
-	_ = v.pc.GracefulClose() // ends those that read and write
-	busy.Wait()
-	return err
+	return v.watch(ctx, p, failed)
+}
+
+// errPanic reports a fault of ours, or of the library's.
+var errPanic = errors.New("panic")
+
+// contained calls f; a panic is its error: one session never costs another.
+func contained(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, r, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // watch returns why the session is to end, once it is.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
 	"districtgateway/media"
@@ -284,6 +285,51 @@ func TestUserWhoMayNotWatchAnyMoreIsCut(t *testing.T) {
 	h.people.set("wang", "changed")
 	until(t, "he still watches", func() bool { return h.server.Stats().Open == 0 })
 	until(t, "the browser is not told", func() bool { return b.pc.ConnectionState() == webrtc.PeerConnectionStateClosed })
+}
+
+// A bomb is a way to a browser that panics.
+type bomb struct{ webrtc.TrackLocalWriter }
+
+func (bomb) WriteRTP(*rtp.Header, []byte) (int, error) { panic("at a packet") }
+
+func TestPanicCostsOneSessionAlone(t *testing.T) {
+	t.Parallel()
+	f := newFeed(media.H264)
+	h, other := showing(t, f, ServerConfig{})
+	b := newBrowser(t, nil)
+	b.watch(h.base, "cam1")
+	h.server.mu.Lock()
+	v := h.server.sessions[b.at[strings.LastIndexByte(b.at, '/')+1:]]
+	h.server.mu.Unlock()
+	v.lanes[0].mu.Lock()
+	v.lanes[0].out = bomb{}
+	v.lanes[0].mu.Unlock()
+	f.push(1)
+	until(t, "it does not end", func() bool { return h.server.Stats().Open == 1 && h.users() == 1 })
+	f.push(9)
+	until(t, "another has no more pictures", func() bool { return len(f.numbers(t, other.got(webrtc.RTPCodecTypeVideo))) >= 15 })
+}
+
+func TestPanicOnTheWayToASessionCostsNoSeat(t *testing.T) {
+	released := 0
+	s, err := NewServer(ServerConfig{Limit: 1, Streams: func(context.Context, string, string) (*media.Stream, func(), error) {
+		return nil, func() { released++ }, nil // no stream is more than the server expects
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{srv: s, ctx: t.Context(), ports: &ports{}}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("nothing panicked")
+			}
+		}()
+		_, _, _ = h.open(t.Context(), request{path: "cam1"})
+	}()
+	if st := s.Stats(); st.Open != 0 || released != 1 {
+		t.Errorf("%+v, released %d times", st, released)
+	}
 }
 
 // silentSets are parameter sets that say nothing of the order of pictures: 640×368,
