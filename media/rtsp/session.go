@@ -258,7 +258,7 @@ func (s *session) note(res *base.Response) {
 	}
 	for p := range splitList(rest, ";") {
 		name, value, _ := strings.Cut(p, "=")
-		seconds, err := strconv.Atoi(strings.TrimSpace(value))
+		seconds, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
 		if strings.EqualFold(strings.TrimSpace(name), "timeout") && err == nil && seconds > 0 {
 			s.timeout = time.Duration(min(seconds, 3600)) * time.Second
 		}
