@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -145,5 +146,43 @@ func TestNetworkOfIPv6HasTheShareOfOneAddress(t *testing.T) {
 	}
 	if p.open != 0 || len(p.from) != 0 {
 		t.Errorf("%d connections and %v are left", p.open, p.from)
+	}
+}
+
+func TestMediaPortThatFailedIsOpenedAnew(t *testing.T) {
+	p := &ports{at: netip.MustParseAddrPort("127.0.0.1:0"), log: slog.New(slog.DiscardHandler)}
+	defer p.close()
+	local := netip.MustParseAddr("127.0.0.1")
+	if _, err := p.berth(local); err != nil {
+		t.Fatal(err)
+	}
+	failed, port := p.udp[local], p.port
+	if err := failed.Close(); err != nil { // as the library does when a read fails
+		t.Fatal(err)
+	}
+	if _, err := p.berth(local); err != nil {
+		t.Fatal(err)
+	}
+	if m := p.udp[local]; m == failed || m.IsClosed() || p.port != port {
+		t.Errorf("viewers are sent to a port that is closed, or to %d instead of %d", p.port, port)
+	}
+}
+
+// A jam is a connection that takes half of what is written, and then nothing for too long.
+type jam struct {
+	net.Conn
+	closed bool
+}
+
+func (j *jam) SetWriteDeadline(time.Time) error { return nil }
+func (j *jam) Write(b []byte) (int, error)      { return len(b) / 2, os.ErrDeadlineExceeded }
+func (j *jam) Close() error                     { j.closed = true; return nil }
+
+func TestNothingFollowsHalfAMessage(t *testing.T) {
+	left := 0
+	c := &jam{}
+	g := &guest{Conn: c, leave: func() { left++ }}
+	if _, err := g.Write(make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) || !c.closed || left != 1 {
+		t.Errorf("%v, closed: %t, left %d times", err, c.closed, left)
 	}
 }

@@ -85,12 +85,17 @@ type guest struct {
 	leave func()
 }
 
-// Write fails if the far end takes too long.
+// Write fails if the far end takes too long. Then that was the last word: what follows
+// half a message is none, and the library would go on, waiting as long each time.
 func (g *guest) Write(b []byte) (int, error) {
 	if err := g.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
 		return 0, err
 	}
-	return g.Conn.Write(b)
+	n, err := g.Conn.Write(b)
+	if err != nil {
+		_ = g.Close() // there is nothing to lose
+	}
+	return n, err
 }
 
 // Close closes the connection and makes room.

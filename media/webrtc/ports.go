@@ -125,9 +125,10 @@ func offered(all []netip.Addr, local netip.Addr) []netip.Addr {
 	return out[:min(len(out), mostAddresses)]
 }
 
-// open returns the socket of an address.
+// open returns the socket of an address. One that failed, as the library closes a
+// socket for good at the first error, is opened anew.
 func (p *ports) open(a netip.Addr) (*ice.UDPMuxDefault, error) {
-	if m := p.udp[a]; m != nil {
+	if m := p.udp[a]; m != nil && !m.IsClosed() {
 		return m, nil
 	}
 	port := p.at.Port()
