@@ -165,6 +165,7 @@ func (s *Stream) countUnit(u Unit) {
 	s.count.Units++
 	if u.Key() {
 		s.count.KeyUnits++
+		s.shared.key.Store(false) // a wish that the owner has not seen is granted
 	}
 	if u.Flags&UnitDamaged != 0 {
 		s.count.Damaged++

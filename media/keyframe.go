@@ -9,6 +9,10 @@ const (
 	// askKeyGrace is how long a source that was just opened is given to begin with a key
 	// frame of its own accord, as nearly all do.
 	askKeyGrace = 500 * time.Millisecond
+	// rouseEvery is how often a wish wakes the owner: a player may say as often as it likes
+	// that it lost something, and the owner lets all sinks send when it is woken. It
+	// looks by itself before it may ask again.
+	rouseEvery = askKeyEvery / 2
 )
 
 // A keyWish is whether the source is to be asked for a key frame, and when it was.
@@ -35,7 +39,12 @@ func (s *Stream) WantKey() { s.pace.key.waiting = true }
 // or later by itself. It does not block, and may be called within [Sink].Flush, too. Any
 // goroutine.
 func (s *Stream) AskKey() {
-	if !s.shared.key.Swap(true) {
+	if s.shared.key.Swap(true) {
+		return
+	}
+	now, last := time.Now().UnixNano(), s.shared.roused.Load()
+	if now < last || now-last >= int64(rouseEvery) {
+		s.shared.roused.Store(now)
 		s.Wake()
 	}
 }

@@ -333,6 +333,43 @@ func TestKeyFrameIsAskedForOnceInTwoSeconds(t *testing.T) {
 	})
 }
 
+// TestManyWishesForAKeyFrameDoNotKeepTheOwnerBusy: a player may have any number.
+func TestManyWishesForAKeyFrameDoNotKeepTheOwnerBusy(t *testing.T) {
+	perform(t, media.StreamConfig{}, func(w *show) {
+		k := &mediatest.Sink{}
+		w.attach(k)
+		w.play(20)
+		before := k.Flushes()
+		for range 10000 {
+			w.s.AskKey()
+			time.Sleep(time.Millisecond)
+		}
+		if n := k.Flushes() - before; n < 10 || n > 50 {
+			t.Errorf("sinks were flushed %d times in 10 s", n)
+		}
+		if _, _, asked := w.src.Counts(); asked < 4 || asked > 6 {
+			t.Errorf("asked %d times in 10 s", asked)
+		}
+	})
+}
+
+// TestWishThatAKeyFrameGrantsIsNotTold: though the owner had not seen it yet.
+func TestWishThatAKeyFrameGrantsIsNotTold(t *testing.T) {
+	perform(t, media.StreamConfig{}, func(w *show) {
+		w.play(20)
+		for range 2 { // the second does not wake the owner
+			w.s.AskKey()
+			time.Sleep(10 * time.Millisecond)
+		}
+		w.ts += 36000 - w.ts%36000
+		w.play(1)
+		time.Sleep(3 * time.Second)
+		if _, _, asked := w.src.Counts(); asked != 1 {
+			t.Errorf("asked %d times though a key frame came", asked)
+		}
+	})
+}
+
 // TestWaitingForTheFirstPictureAsksForIt: a source that does not begin with a key frame.
 func TestWaitingForTheFirstPictureAsksForIt(t *testing.T) {
 	perform(t, media.StreamConfig{}, func(w *show) {

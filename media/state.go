@@ -109,6 +109,8 @@ type wishes struct {
 	reopen atomic.Bool // another source
 	unless atomic.Bool // the stream to go on for its sinks' sake only
 	key    atomic.Bool // a key frame
+
+	roused atomic.Int64 // when such a wish woke the owner last, Unix nanoseconds
 }
 
 // A request asks the owner to attach or detach a sink, or to look at something.
