@@ -18,7 +18,7 @@
 // the ring, and a viewer too far behind goes on at a newer key picture. A goroutine
 // of the viewer's own encrypts and sends, since that is slow and allocates. What
 // was sent stays in the queue for a while, to be sent again on request (RFC 4585
-// §6.2.1).
+// §6.2.1), but in the long run no more than is sent anew.
 //
 // # ICE
 //

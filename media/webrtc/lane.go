@@ -142,17 +142,27 @@ type loss struct {
 	seq  uint16
 }
 
-// maxLosses bounds the packets that wait to be sent again.
+// maxLosses bounds the packets that wait to be sent again, and those that may be so at
+// once.
 const maxLosses = 256
 
-// losses are packets to be sent again.
+// losses are packets to be sent again. In the long run no more are than are sent anew:
+// a report of 4 bytes may name 17 packets, and is believed whatever it names.
 type losses struct {
-	more chan struct{}
-	mu   sync.Mutex
-	list []loss
+	more   chan struct{}
+	mu     sync.Mutex
+	list   []loss
+	credit int // packets that may be sent again
 }
 
-func newLosses() *losses { return &losses{more: make(chan struct{}, 1)} }
+func newLosses() *losses { return &losses{more: make(chan struct{}, 1), credit: maxLosses} }
+
+// earn notes that a packet was sent anew.
+func (k *losses) earn() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.credit = min(k.credit+1, maxLosses)
+}
 
 // add notes one; false: too many wait.
 func (k *losses) add(l loss) bool {
@@ -169,14 +179,18 @@ func (k *losses) add(l loss) bool {
 	return true
 }
 
-// take returns the next one.
+// take returns the next one that may be sent.
 func (k *losses) take() (l loss, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.credit == 0 {
+		k.list = k.list[:0] // what is still missed then is told again
+	}
 	if len(k.list) == 0 {
 		return loss{}, false
 	}
 	last := len(k.list) - 1
 	l, k.list = k.list[last], k.list[:last]
+	k.credit--
 	return l, true
 }

@@ -1,11 +1,13 @@
 package webrtc
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
+	"districtgateway/media/sock"
 )
 
 // byHand returns a stream that is driven by hand and a playout of its pictures.
@@ -100,5 +102,40 @@ func TestPicturesOfThePastRushBy(t *testing.T) {
 	live := stamps()
 	if len(live) != 2 || live[1]-live[0] != 3600 || live[0]-past[39] < 3600-90 || live[0]-past[39] > 3600+90 {
 		t.Errorf("live at %v after %d", live, past[39])
+	}
+}
+
+// TestNoMoreIsSentAgainThanAnew: whatever a browser says it misses.
+func TestNoMoreIsSentAgainThanAnew(t *testing.T) {
+	v, q := &session{lost: newLosses()}, newQueue()
+	b := make([]byte, slotSize)
+	anew, again, told := 0, 0, 0
+	for n := range 2000 {
+		var batch sock.Batch
+		p := make([]byte, 100)
+		binary.BigEndian.PutUint16(p[2:], uint16(n))
+		batch.Add(p)
+		batch.End()
+		q.put(&batch, 0, tag{unit: uint64(n)})
+		for range 50 {
+			for back := range 17 {
+				v.lost.add(loss{0, uint16(n - 1 - back)})
+				told++
+			}
+			for {
+				sent, ok := v.next(q, b)
+				if !ok {
+					break
+				}
+				if sent.unit == uint64(n) {
+					anew++
+				} else {
+					again++
+				}
+			}
+		}
+	}
+	if anew != 2000 || again < 1000 || again > anew+maxLosses {
+		t.Errorf("of %d that are missed %d are sent again, and %d anew", told, again, anew)
 	}
 }

@@ -281,7 +281,10 @@ func (v *session) next(q *queue, b []byte) (t tag, ok bool) {
 	for {
 		l, missed := v.lost.take()
 		if !missed {
-			return q.take(b)
+			if t, ok = q.take(b); ok {
+				v.lost.earn()
+			}
+			return t, ok
 		}
 		if t, ok := q.find(b, l.lane, l.seq); ok {
 			return t, true
