@@ -167,22 +167,3 @@ func TestMediaPortThatFailedIsOpenedAnew(t *testing.T) {
 		t.Errorf("viewers are sent to a port that is closed, or to %d instead of %d", p.port, port)
 	}
 }
-
-// A jam is a connection that takes half of what is written, and then nothing for too long.
-type jam struct {
-	net.Conn
-	closed bool
-}
-
-func (j *jam) SetWriteDeadline(time.Time) error { return nil }
-func (j *jam) Write(b []byte) (int, error)      { return len(b) / 2, os.ErrDeadlineExceeded }
-func (j *jam) Close() error                     { j.closed = true; return nil }
-
-func TestNothingFollowsHalfAMessage(t *testing.T) {
-	left := 0
-	c := &jam{}
-	g := &guest{Conn: c, leave: func() { left++ }}
-	if _, err := g.Write(make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) || !c.closed || left != 1 {
-		t.Errorf("%v, closed: %t, left %d times", err, c.closed, left)
-	}
-}

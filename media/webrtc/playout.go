@@ -35,7 +35,7 @@ type playout struct {
 	byTrack [maxCarried]*lane
 	out     outlet
 	wish    wish
-	over    chan error // gets the cause of the end, once
+	ending
 
 	cursor media.Cursor
 	order  order
@@ -46,6 +46,13 @@ type playout struct {
 	version uint32    // of the tracks that were looked at
 	reports time.Time // when they went out last
 	stats   media.SinkStats
+}
+
+// An ending is how a playout and its session tell each other that it is over.
+type ending struct {
+	over   chan error            // gets the cause, once
+	closed chan struct{}         // by then the stream has let go of it
+	reason atomic.Pointer[error] // of the session's, to end
 }
 
 // A wish is the browser's for a key picture.
@@ -64,8 +71,8 @@ type order struct {
 }
 
 func newPlayout(name string, s *media.Stream, lanes []*lane) *playout {
-	p := &playout{name: name, stream: s, lanes: lanes, cname: rand.Uint64(), over: make(chan error, 1),
-		out: outlet{queue: newQueue()}}
+	p := &playout{name: name, stream: s, lanes: lanes, cname: rand.Uint64(), out: outlet{queue: newQueue()},
+		ending: ending{over: make(chan error, 1), closed: make(chan struct{})}}
 	for _, l := range lanes {
 		if l.track < maxCarried {
 			p.byTrack[l.track] = l
@@ -81,8 +88,19 @@ func (p *playout) wantKey() {
 	}
 }
 
+// cut ends the playout for a cause of the session's, unless it has ended: the stream
+// counts it with what it cuts itself. Any goroutine but the owner of the stream.
+func (p *playout) cut(cause error) {
+	p.reason.Store(&cause)
+	p.stream.Wake()
+	<-p.closed
+}
+
 // Flush puts what has arrived into the queue; see [media.Sink].
 func (p *playout) Flush(st *media.Stream, now time.Time) (time.Time, error) {
+	if why := p.reason.Load(); why != nil {
+		return time.Time{}, *why
+	}
 	if v := st.TrackVersion(); v != p.version {
 		if !p.same(st.Tracks()) {
 			return time.Time{}, errChanged
@@ -289,4 +307,7 @@ func (p *playout) SinkStats() media.SinkStats {
 }
 
 // Close tells the session why; see [media.Sink].
-func (p *playout) Close(cause error) { p.over <- cause }
+func (p *playout) Close(cause error) {
+	p.over <- cause
+	close(p.closed)
+}

@@ -42,7 +42,7 @@ func (p *porch) Accept() (net.Conn, error) {
 		}
 		from := originOf(c)
 		if p.enter(from) {
-			return &guest{Conn: c, leave: sync.OnceFunc(func() { p.leave(from) })}, nil
+			return newGuest(c, func() { p.leave(from) }), nil
 		}
 		c.Close()
 	}
@@ -82,24 +82,31 @@ func (p *porch) leave(from netip.Addr) {
 // A guest is a connection that was let in.
 type guest struct {
 	net.Conn
-	leave func()
+	close func() error
 }
 
-// Write fails if the far end takes too long. Then that was the last word: what follows
-// half a message is none, and the library would go on, waiting as long each time.
+// newGuest makes a guest, who leaves when it is closed.
+func newGuest(c net.Conn, leave func()) *guest {
+	return &guest{Conn: c, close: sync.OnceValue(func() error {
+		leave()
+		return c.Close()
+	})}
+}
+
+// Write fails if the far end takes too long. Then the connection is closed: where a
+// message broke off no other may follow, and the ICE library, which says nothing of
+// a write that failed, would go on with the next.
 func (g *guest) Write(b []byte) (int, error) {
-	if err := g.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
-		return 0, err
+	err := g.SetWriteDeadline(time.Now().Add(writeWithin))
+	n := 0
+	if err == nil {
+		n, err = g.Conn.Write(b)
 	}
-	n, err := g.Conn.Write(b)
 	if err != nil {
-		_ = g.Close() // there is nothing to lose
+		_ = g.Close() // what matters is why it is closed
 	}
 	return n, err
 }
 
-// Close closes the connection and makes room.
-func (g *guest) Close() error {
-	g.leave()
-	return g.Conn.Close()
-}
+// Close closes the connection and makes room. Once or more.
+func (g *guest) Close() error { return g.close() }

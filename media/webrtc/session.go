@@ -210,7 +210,11 @@ func (v *session) play(ctx context.Context) error {
 			}
 		})
 	}
-	return v.watch(ctx, p, failed)
+	err := v.watch(ctx, p, failed)
+	if ctx.Err() == nil {
+		p.cut(err)
+	}
+	return err
 }
 
 // errPanic reports a fault of ours, or of the library's.
@@ -262,7 +266,7 @@ func (v *session) send(ctx context.Context, q *queue) error {
 		t, ok := v.next(q, b)
 		if ok {
 			if err := v.write(b[:t.size], t); err != nil {
-				return err
+				return fmt.Errorf("send: %w", err)
 			}
 			continue
 		}

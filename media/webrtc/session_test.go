@@ -250,12 +250,29 @@ func TestVanishedBrowserLeavesNothing(t *testing.T) {
 	}
 	b.udp.Close() // without a word
 	until(t, "it is still served", func() bool { return h.server.Stats().Open == 0 && h.users() == 0 })
+	until(t, "it is not counted as cut", func() bool { return s.Stats().Consumers.Cut == 1 })
+	if last := s.Stats().Consumers.Last; last[0].Kind != "webrtc" || !errors.Is(last[0].Why, errGone) {
+		t.Errorf("cut: %+v", last)
+	}
 	b.close()
 	until(t, "goroutines are left", func() bool { return goroutines() == 0 })
 	h.server.mu.Lock()
 	defer h.server.mu.Unlock()
 	if n := len(h.server.sessions); n != 0 {
 		t.Errorf("%d sessions are known", n)
+	}
+}
+
+// A viewer who goes of his own accord is none of those that were cut.
+func TestBrowserThatSaysGoodbyeIsNotCut(t *testing.T) {
+	t.Parallel()
+	f := newFeed(media.H264)
+	h, b := showing(t, f, ServerConfig{})
+	if d := b.caller.ask(http.MethodDelete, b.at, "", ""); d.StatusCode != http.StatusOK {
+		t.Fatal(d.Status)
+	}
+	if n := h.streams["cam1"].Stats().Consumers; n.Cut != 0 || len(n.Last) != 0 {
+		t.Errorf("cut: %+v", n.Last)
 	}
 }
 
