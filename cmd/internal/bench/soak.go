@@ -43,7 +43,7 @@ type soaker struct {
 // A rest is the least that was counted while nobody came.
 type rest struct {
 	at          time.Duration // since the begin of the soak
-	memory      int64         // proportional set size with children, in bytes
+	memory      int64         // of the daemon and its children that is not a copy of what a file has, in bytes
 	goroutines  int
 	descriptors int // of the daemon and its children
 }
@@ -242,7 +242,9 @@ func (l *soaker) count(ctx context.Context, at time.Duration, end time.Time) err
 	if err != nil {
 		return err
 	}
-	n := rest{at, foot.sum().Total, status.Process.Goroutines, fds}
+	// Pages of the program come and go with the memory that others need, by several MB.
+	sum := foot.sum()
+	n := rest{at, sum.Anonymous + sum.Shared, status.Process.Goroutines, fds}
 	if last := len(l.rests) - 1; last >= 0 && at-l.rests[last].at < soakRest-soakLook {
 		o := &l.rests[last]
 		o.memory, o.goroutines, o.descriptors = min(o.memory, n.memory), min(o.goroutines, n.goroutines), min(o.descriptors, n.descriptors)
