@@ -125,12 +125,27 @@ func (h *house) atList(r *http.Request) bool {
 
 // list answers with the channels that there are.
 func (h *house) list(w http.ResponseWriter, r *http.Request) {
-	all, err := h.srv.cfg.Channels(r.Context())
+	all, err := h.channels(time.Now())
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	h.srv.pages.show(w, all, r.FormValue("q"))
+}
+
+// channels returns what there is to watch, as of a second ago at most: whoever asks and
+// however often, it is put together once in that time, which takes the domain a while
+// where there are many.
+func (h *house) channels(now time.Time) ([]Channel, error) {
+	c := &h.catalogue
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.until.After(now) {
+		return c.all, c.err
+	}
+	c.all, c.err = h.srv.cfg.Channels(h.ctx)
+	c.until = time.Now().Add(listEvery)
+	return c.all, c.err
 }
 
 // methodsAt are those of a place.

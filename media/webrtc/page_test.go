@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"districtgateway/media"
 )
 
 func TestListShowsWhatThereIsToWatch(t *testing.T) {
@@ -44,5 +47,27 @@ func TestListShowsWhatThereIsToWatch(t *testing.T) {
 	}
 	if res := c.ask(http.MethodPost, h.base+"/", "", ""); res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %s, %v", res.Status, res.Header)
+	}
+}
+
+func TestListIsMadeOnceASecondWhoeverAsks(t *testing.T) {
+	made := 0
+	s, err := NewServer(ServerConfig{Streams: func(context.Context, string, string) (*media.Stream, func(), error) { return nil, nil, ErrNotFound },
+		Channels: func(context.Context) ([]Channel, error) {
+			made++
+			return []Channel{{Path: fmt.Sprint(made)}}, nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{srv: s, ctx: t.Context()}
+	now := time.Now()
+	for range 100 {
+		if all, err := h.channels(now); len(all) != 1 || all[0].Path != "1" || err != nil {
+			t.Fatalf("%v, %v", all, err)
+		}
+	}
+	if all, err := h.channels(time.Now().Add(listEvery)); len(all) != 1 || all[0].Path != "2" || err != nil {
+		t.Errorf("a second later: %v, %v", all, err)
 	}
 }

@@ -57,6 +57,7 @@ const (
 	bodyWithin   = 20 * time.Second
 	idleWithin   = time.Minute
 	mostHead     = 16 << 10 // bytes of a request's header
+	listEvery    = time.Second
 )
 
 // A Server hands streams to browsers. It is made by [NewServer].
@@ -220,9 +221,19 @@ type house struct {
 	ctx   context.Context // of the run
 	ports *ports
 
+	catalogue catalogue
+
 	mu     sync.Mutex
 	closed bool
 	inside sync.WaitGroup // requests and sessions
+}
+
+// A catalogue is what there was to watch when that was asked last.
+type catalogue struct {
+	mu    sync.Mutex
+	all   []Channel // read only
+	err   error
+	until time.Time // when it is asked again
 }
 
 // let counts somebody in; false: the house is closed.
