@@ -29,7 +29,7 @@ const (
 // now, which are there when it begins, are stamped a millisecond apart and rush by,
 // since a browser that got their true times would stay as late as the oldest of them.
 type playout struct {
-	name    string
+	far     far
 	stream  *media.Stream
 	lanes   []*lane
 	byTrack [maxCarried]*lane
@@ -47,6 +47,9 @@ type playout struct {
 	reports time.Time // when they went out last
 	stats   media.SinkStats
 }
+
+// A far end is what a stream shows of its consumer.
+type far struct{ kind, name string }
 
 // An ending is how a playout and its session tell each other that it is over.
 type ending struct {
@@ -70,8 +73,8 @@ type order struct {
 	reversals int
 }
 
-func newPlayout(name string, s *media.Stream, lanes []*lane) *playout {
-	p := &playout{name: name, stream: s, lanes: lanes, cname: rand.Uint64(), out: outlet{queue: newQueue()},
+func newPlayout(f far, s *media.Stream, lanes []*lane) *playout {
+	p := &playout{far: f, stream: s, lanes: lanes, cname: rand.Uint64(), out: outlet{queue: newQueue()},
 		ending: ending{over: make(chan error, 1), closed: make(chan struct{})}}
 	for _, l := range lanes {
 		if l.track < maxCarried {
@@ -301,7 +304,7 @@ func (p *playout) Position() uint64 {
 // SinkStats returns the session's counters; see [media.StatsSink].
 func (p *playout) SinkStats() media.SinkStats {
 	st := p.stats
-	st.Kind, st.Name = "webrtc", p.name
+	st.Kind, st.Name = p.far.kind, p.far.name
 	st.Lapped += p.cursor.Lapped()
 	return st
 }

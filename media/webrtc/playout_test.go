@@ -18,7 +18,7 @@ func byHand(t *testing.T) (*media.Stream, *playout) {
 	track.Parameters = mediatest.Parameters(media.H264)
 	s.Adopt(media.Opened{Tracks: []media.Track{track}, Ordered: true}, time.Unix(1000, 0))
 	l := newLane(0, chosen{track: track, format: format{typ: 102, name: "H264"}})
-	p := newPlayout("by hand", s, []*lane{l})
+	p := newPlayout(far{name: "by hand"}, s, []*lane{l})
 	if err := s.Attach(p); err != nil {
 		t.Fatal(err)
 	}

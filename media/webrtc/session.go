@@ -188,7 +188,7 @@ func verdict(st webrtc.PeerConnectionState) error {
 func (v *session) play(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := newPlayout(fmt.Sprintf("%s %s", v.who.User, v.remote()), v.stream, v.lanes)
+	p := newPlayout(v.far(), v.stream, v.lanes)
 	if err := v.stream.Attach(p); err != nil {
 		return err
 	}
@@ -308,10 +308,28 @@ func (v *session) write(p []byte, t tag) error {
 	return v.pc.WriteRTCP(reports)
 }
 
+// far returns the kind and name of the far end, as far as is known.
+func (v *session) far() far {
+	f := far{"webrtc", v.who.User + " " + v.remote()}
+	if pair := v.pair(); pair != nil {
+		f.kind += " " + pair.Local.Protocol.String()
+	}
+	return f
+}
+
+// pair returns the way that was chosen, or nil.
+func (v *session) pair() *webrtc.ICECandidatePair {
+	pair, err := v.lanes[0].sender.Transport().ICETransport().GetSelectedCandidatePair()
+	if err != nil {
+		return nil
+	}
+	return pair
+}
+
 // remote returns where the browser is, as far as is known.
 func (v *session) remote() string {
-	pair, err := v.lanes[0].sender.Transport().ICETransport().GetSelectedCandidatePair()
-	if err != nil || pair == nil {
+	pair := v.pair()
+	if pair == nil {
 		return "?"
 	}
 	a, err := netip.ParseAddr(pair.Remote.Address)

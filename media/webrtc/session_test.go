@@ -148,6 +148,10 @@ func TestBrowserThatUDPDoesNotReachWatchesByTCP(t *testing.T) {
 	until(t, "no pictures", func() bool { return len(f.numbers(t, b.got(webrtc.RTPCodecTypeVideo))) >= 5 })
 	f.push(20)
 	until(t, "no more pictures", func() bool { return len(f.numbers(t, b.got(webrtc.RTPCodecTypeVideo))) >= 25 })
+	until(t, "it is not counted", func() bool { return len(h.streams["cam1"].Stats().Consumers.Now) == 1 })
+	if k := h.streams["cam1"].Stats().Consumers.Now[0]; k.Kind != "webrtc tcp" || !strings.HasPrefix(k.Name, "wang 127.0.0.1:") {
+		t.Errorf("it is called %q %q", k.Kind, k.Name)
+	}
 	inRow(t, f.numbers(t, b.got(webrtc.RTPCodecTypeVideo)))
 }
 
@@ -159,7 +163,7 @@ func TestSlowViewerLosesPicturesAndResumesAtAKeyPicture(t *testing.T) {
 	go func() { _ = s.Run(ctx); close(ended) }()
 	defer func() { cancel(); <-ended }()
 	l := newLane(0, chosen{track: media.Track{Codec: media.H264, ClockRate: 90000}, format: format{typ: 102, name: "H264"}})
-	p := newPlayout("slow", s, []*lane{l})
+	p := newPlayout(far{name: "slow"}, s, []*lane{l})
 	f.push(11)
 	if err := s.WaitReady(ctx); err != nil {
 		t.Fatal(err)
@@ -222,7 +226,7 @@ func TestViewerThatTakesNothingIsCut(t *testing.T) {
 	go func() { _ = s.Run(ctx); close(ended) }()
 	defer func() { cancel(); <-ended }()
 	l := newLane(0, chosen{track: media.Track{Codec: media.H264, ClockRate: 90000}, format: format{typ: 102, name: "H264"}})
-	p := newPlayout("still", s, []*lane{l})
+	p := newPlayout(far{name: "still"}, s, []*lane{l})
 	f.push(30)
 	if err := s.Attach(p); err != nil {
 		t.Fatal(err)
@@ -251,7 +255,7 @@ func TestVanishedBrowserLeavesNothing(t *testing.T) {
 	b.udp.Close() // without a word
 	until(t, "it is still served", func() bool { return h.server.Stats().Open == 0 && h.users() == 0 })
 	until(t, "it is not counted as cut", func() bool { return s.Stats().Consumers.Cut == 1 })
-	if last := s.Stats().Consumers.Last; last[0].Kind != "webrtc" || !errors.Is(last[0].Why, errGone) {
+	if last := s.Stats().Consumers.Last; last[0].Kind != "webrtc udp" || !errors.Is(last[0].Why, errGone) {
 		t.Errorf("cut: %+v", last)
 	}
 	b.close()

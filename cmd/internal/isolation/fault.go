@@ -23,8 +23,7 @@ type Fault struct {
 	Inject func(r *Rig, lasts time.Duration) error
 }
 
-// Faults returns every fault there is. A browser that vanishes (WebRTC) has its place
-// here: a peer of its own, as in vanish, whose answers stop.
+// Faults returns every fault there is.
 func Faults() []Fault {
 	return []Fault{
 		{"player over TCP stops reading", true, (*Rig).stallPlayer},
@@ -33,6 +32,8 @@ func Faults() []Fault {
 		{"upper over TCP is slow", false, (*Rig).slowUpper},
 		{"volume hangs", false, (*Rig).hangVolume},
 		{"players and uppers over TCP vanish", false, (*Rig).vanish},
+		{"browser vanishes", false, (*Rig).vanishBrowser},
+		{"browser over TCP stops reading", true, (*Rig).stallBrowser},
 	}
 }
 
@@ -114,7 +115,7 @@ func (r *Rig) stall(ctx context.Context, kind string, open media.Opener) error {
 func (r *Rig) slowPlayer(time.Duration) error {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
-	return r.slow(ctx, player(r.server(), false))
+	return r.slow(ctx, names["rtsp"][false], player(r.server(), false))
 }
 
 func (r *Rig) slowUpper(time.Duration) error {
@@ -124,21 +125,21 @@ func (r *Rig) slowUpper(time.Duration) error {
 	if err != nil {
 		return err
 	}
-	return r.slow(ctx, open)
+	return r.slow(ctx, names["relay"][false], open)
 }
 
-// slow makes a consumer that stops reading until it was lapped, and then goes on: it
+// slow makes a consumer of a kind that stops reading until it was lapped, and then goes on: it
 // has to be moved on to a key picture, and not to be cut.
-func (r *Rig) slow(ctx context.Context, open media.Opener) error {
+func (r *Rig) slow(ctx context.Context, kind string, open media.Opener) error {
 	var shut atomic.Bool
 	cut := r.Stream.Stats().Consumers.Cut
-	before := r.losses()
+	before := r.losses(kind)
 	victim := r.watch(ctx, "victim", tapped(open, &shut))
 	if err := r.await("the victim has pictures", func() bool { return victim.Tally().Pictures > 3 }); err != nil {
 		return err
 	}
 	shut.Store(true)
-	if err := r.await("the victim is lapped", func() bool { return r.losses() > before }); err != nil {
+	if err := r.await("the victim is lapped", func() bool { return r.losses(kind) > before }); err != nil {
 		return err
 	}
 	shut.Store(false)
@@ -156,14 +157,15 @@ func (r *Rig) slow(ctx context.Context, open media.Opener) error {
 	return nil
 }
 
-// losses returns what all consumers by now have lost by being slow.
-func (r *Rig) losses() (n uint64) {
+// losses returns what all consumers of a kind by now have lost by being slow: of one
+// by which a witness loses nothing, whatever the machine does.
+func (r *Rig) losses(kind string) (n uint64) {
 	v, err := r.Stream.Survey(r.ctx)
 	if err != nil {
 		return 0
 	}
 	for _, k := range v.Stats.Consumers.Now {
-		if k.Kind != "recorder" {
+		if k.Kind == kind {
 			n += k.Dropped + k.Lapped
 		}
 	}
@@ -233,8 +235,11 @@ func (r *Rig) vanish(time.Duration) error {
 	})
 }
 
-// A proxy stands between two ends of one TCP connection, and can reset both.
+// A proxy stands between two ends of one TCP connection, and can reset both, or read
+// no more of what the far one sends.
 type proxy struct {
+	full atomic.Bool // the near end takes nothing any more
+
 	mu    sync.Mutex
 	over  bool
 	conns []*net.TCPConn
@@ -259,10 +264,25 @@ func (p *proxy) before(ctx context.Context, to netip.AddrPort) (netip.AddrPort, 
 			a.Close()
 			return
 		}
-		go func() { _, _ = io.Copy(a, b) }() // both end when reset closes them
+		go func() { _, _ = io.Copy(a, gate{ctx, b, &p.full}) }() // both end when reset closes them
 		_, _ = io.Copy(b, a)
 	}()
 	return l.Addr().(*net.TCPAddr).AddrPort(), nil
+}
+
+// A gate is a connection that is read from until it is full.
+type gate struct {
+	ctx  context.Context
+	conn *net.TCPConn
+	full *atomic.Bool
+}
+
+func (g gate) Read(b []byte) (int, error) {
+	if g.full.Load() {
+		<-g.ctx.Done()
+		return 0, g.ctx.Err()
+	}
+	return g.conn.Read(b)
 }
 
 // add takes a connection, which is reset if it is too late.
