@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // ErrMemory reports that a [Budget] is used up.
@@ -32,13 +33,15 @@ type Budget struct {
 	mu      sync.Mutex
 	used    [purposes]int64
 	refused uint64
+	last    time.Time // when something was refused
 }
 
 // BudgetState is a snapshot of a [Budget], in bytes.
 type BudgetState struct {
 	Limit   int64
 	Used    int64
-	Refused uint64 // times that something was not given
+	Refused uint64    // times that something was not given
+	Last    time.Time // of these; zero: none
 }
 
 // NewBudget makes a budget of limit bytes.
@@ -60,6 +63,7 @@ func (b *Budget) Take(n int, p Purpose) error {
 	}
 	if int64(n) > free {
 		b.refused++
+		b.last = time.Now()
 		return fmt.Errorf("%w: %s", ErrMemory, b.words(p))
 	}
 	b.used[p] += int64(n)
@@ -96,5 +100,5 @@ func (b *Budget) State() BudgetState {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return BudgetState{Limit: b.limit, Used: b.used[ForRecording] + b.used[ForViewing], Refused: b.refused}
+	return BudgetState{Limit: b.limit, Used: b.used[ForRecording] + b.used[ForViewing], Refused: b.refused, Last: b.last}
 }

@@ -17,6 +17,7 @@ type fit struct {
 	gauge   gauge
 	retired []retired
 	tried   time.Time // when there was no memory; zero: there was
+	short   bool      // it has to be larger than there was memory for
 	grown   int
 	refused int
 }
@@ -124,13 +125,17 @@ func (s *Stream) fitRing(now time.Time) {
 			want = max(want, 2*s.ring.size) // one beyond half of the ring would be cut
 		}
 	}
-	if want <= s.ring.size || !s.fit.tried.IsZero() && now.Sub(s.fit.tried) < growPause {
+	if !s.fit.tried.IsZero() && now.Sub(s.fit.tried) < growPause {
+		return
+	}
+	s.fit.short = want > s.ring.size
+	if !s.fit.short {
 		return
 	}
 	err := s.growRing(ringSize(int(min(want, uint64(s.cfg.RingMax)))))
 	switch {
 	case err == nil:
-		s.fit.tried = time.Time{}
+		s.fit.tried, s.fit.short = time.Time{}, false
 		return
 	case s.fit.tried.IsZero():
 		s.cfg.Log.Warn("ring not grown", "stream", s.cfg.Name, "bytes", s.ring.size, "wanted", want, "err", err)
@@ -198,7 +203,7 @@ func (s *Stream) ringState() RingState {
 	if s.ring == nil {
 		return RingState{}
 	}
-	st := RingState{Size: s.ring.Size(), Grown: s.fit.grown, Refused: s.fit.refused}
+	st := RingState{Size: s.ring.Size(), Grown: s.fit.grown, Refused: s.fit.refused, Short: s.fit.short}
 	if oldest, next := s.Units(); oldest < next {
 		st.Span = max(0, s.Unit(next-1).DTS-s.Unit(oldest).DTS).Duration()
 	}

@@ -291,12 +291,12 @@ func TestRingThatFindsNoMemoryStays(t *testing.T) {
 	}
 	b.send(250, 50, 8000)
 	st := b.state()
-	if st.Size != 256<<10 || st.Refused == 0 || st.Refused > 2 {
+	if st.Size != 256<<10 || st.Refused == 0 || st.Refused > 2 || !st.Short {
 		t.Errorf("%+v, want it refused and tried again after 10 s", st)
 	}
 	budget.Give(7<<19, media.ForRecording)
 	b.send(500, 50, 8000)
-	if st := b.state(); st.Size == 256<<10 {
+	if st := b.state(); st.Size == 256<<10 || st.Short {
 		t.Errorf("%+v, though there is memory now", st)
 	}
 }

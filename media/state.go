@@ -27,6 +27,7 @@ type RingState struct {
 	Span    time.Duration // of what it holds
 	Grown   int           // times it was replaced by a larger one
 	Refused int           // times it should have been, but there was no memory
+	Short   bool          // it should be larger, but there was no memory when that was tried last
 }
 
 // StreamStats are a stream's counters since it began.

@@ -40,7 +40,9 @@ var answers = map[string]any{
 		Uppers:   []api.Peer{{Code: level2, Role: "upper", Name: "杭州市", State: "refused", Since: noon.Add(-time.Minute), Reason: "403 Forbidden"}},
 		Channels: api.Count{Total: 2, Online: 1}, Encoders: encoders, Sessions: 3,
 		Volumes: []api.Volume{{Path: "/mnt/san1", ID: "0276", State: "recording", Used: 1_234_567_890, Free: 50_000_000_000, Oldest: noon.Add(-48 * time.Hour), Segments: 12}},
-		Streams: api.Budget{Used: 61 << 20, Limit: 64 << 20, Refused: 2},
+		Servers: []api.Server{{Kind: api.ServerRTSP, Listen: ":8554", State: api.ServerOpen, Viewers: 3, Declined: 1},
+			{Kind: api.ServerWeb, Listen: ":8889", Media: ":8189", State: api.ServerOpen, Viewers: 2}},
+		Streams: api.Budget{Used: 61 << 20, Limit: 64 << 20, Refused: 2, Short: 1},
 		Process: api.Process{PID: 42, Memory: 9_876_543, Mallocs: 31711, Packets: 708, Goroutines: 32},
 	},
 	"GET " + api.PathPeers: []api.Peer{

@@ -14,9 +14,10 @@ func statusVerb() *verb {
 	return &verb{
 		name: "status", summary: "tell how this server is",
 		about: `Shows who this server is and whether all is good, and if not, what is
-wrong: links to other domains, encoders, channels, volumes, sessions, and what
-the process costs. It answers while things are broken: exit status 0 says that
-the daemon answered, not that all is good; HEALTH says that.
+wrong: links to other domains, encoders, channels, volumes, the servers for
+viewers (rtsp for players, web for browsers), sessions, and what the process
+costs. It answers while things are broken: exit status 0 says that the daemon
+answered, not that all is good; HEALTH says that.
 `,
 		example: "gatewayctl status\ngatewayctl status --json | jq -r .health\n",
 		run: func(ctx context.Context, c *call) error {
@@ -47,16 +48,50 @@ func (c *call) writeStatus(w io.Writer, s api.Status) error {
 	for _, v := range s.Volumes {
 		t.Add("volume", c.volume(v))
 	}
+	for _, v := range s.Servers {
+		t.Add(v.Kind, server(v))
+	}
 	t.Add("sessions", fmt.Sprint(s.Sessions))
 	memory := fmt.Sprintf("%s of %s for streams", size(s.Streams.Used), size(s.Streams.Limit))
 	if s.Streams.Refused > 0 {
 		memory += fmt.Sprintf(", did not suffice %d times", s.Streams.Refused)
+	}
+	if s.Streams.Short > 0 {
+		memory += fmt.Sprintf("; %d rings cannot grow", s.Streams.Short)
 	}
 	t.Add("memory", memory)
 	p := s.Process
 	t.Add("process", fmt.Sprintf("pid %d, memory %s, %d goroutines, %d media packets, %d objects allocated",
 		p.PID, size(p.Memory), p.Goroutines, p.Packets, p.Mallocs))
 	return t.Write(w)
+}
+
+// server tells of a server for viewers where it is, and who is there or why nobody is.
+func server(v api.Server) string {
+	if v.State == api.ServerOff {
+		return v.State
+	}
+	text, who := v.Listen, "connections"
+	if v.Kind == api.ServerWeb {
+		text, who = "http://"+v.Listen+", media udp/tcp "+v.Media, "browsers"
+	}
+	switch {
+	case v.State == api.ServerNoUser:
+		return text + ", no user yet: gatewayctl user add"
+	case v.State == api.ServerOpen:
+		text += fmt.Sprintf(", %d %s", v.Viewers, who)
+	case v.Problem == "":
+		return text + ", not open yet"
+	default:
+		text += ", not open"
+	}
+	if v.Declined > 0 {
+		text += fmt.Sprintf(", %d were one too many", v.Declined)
+	}
+	if v.Problem != "" {
+		text += ": " + v.Problem
+	}
+	return text
 }
 
 // links tells the state of the links to neighbours in a line.

@@ -288,3 +288,18 @@ func TestEveryVerbHasAManual(t *testing.T) {
 		}
 	}
 }
+
+func TestStatusSaysOfServersForViewersWhyTheyAreNotOpen(t *testing.T) {
+	for want, v := range map[string]api.Server{
+		"off": {Kind: api.ServerRTSP, State: api.ServerOff},
+		":8554, no user yet: gatewayctl user add": {Kind: api.ServerRTSP, Listen: ":8554", State: api.ServerNoUser},
+		":8554, not open yet":                     {Kind: api.ServerRTSP, Listen: ":8554", State: api.ServerClosed},
+		":8554, not open: address already in use": {Kind: api.ServerRTSP, Listen: ":8554", State: api.ServerClosed, Problem: "address already in use"},
+		"http://:8889, media udp/tcp :8189, 1 browsers: media port: address already in use": {Kind: api.ServerWeb, Listen: ":8889", Media: ":8189",
+			State: api.ServerOpen, Viewers: 1, Problem: "media port: address already in use"},
+	} {
+		if got := server(v); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -26,10 +26,12 @@ func (c *control) status(r *http.Request) (api.Status, error) {
 	s := api.Status{
 		Code: c.file.Server.ID, Name: c.file.Server.Name, Version: version, Started: c.started,
 		Uppers: []api.Peer{}, Lowers: []api.Peer{},
-		Encoders: c.cameras.list(), Volumes: c.volumes.list(), Process: c.process(),
+		Encoders: c.cameras.list(), Volumes: c.volumes.list(), Servers: []api.Server{}, Process: c.process(),
 	}
-	b := c.memory.budget.State()
-	s.Streams = api.Budget{Used: b.Used, Limit: b.Limit, Refused: b.Refused}
+	s.Streams = c.streamMemory()
+	for _, f := range c.fronts {
+		s.Servers = append(s.Servers, f.describe())
+	}
 	err := c.view(r.Context(), func(p *domain.Processor) {
 		for _, l := range p.Links() {
 			if l.Role == domain.Upper {
@@ -48,7 +50,7 @@ func (c *control) status(r *http.Request) (api.Status, error) {
 		}
 		s.Sessions = len(p.Sessions())
 	})
-	s.Health = health(s)
+	s.Health = health(s, time.Now())
 	return s, err
 }
 

@@ -35,6 +35,7 @@ type control struct {
 	volumes  *volumes
 	hub      *media.Hub
 	memory   *memory
+	fronts   []*front
 	log      *slog.Logger
 }
 

@@ -117,13 +117,25 @@ func TestUserGetsTheAnswerToItsOwnRequest(t *testing.T) {
 }
 
 func TestHealthNamesWhatIsWrong(t *testing.T) {
-	good := api.Status{Volumes: []api.Volume{{Path: "/a", State: volumeGood}}, Uppers: []api.Peer{{Code: "1", State: "online"}, {Code: "2", State: "left"}}, Encoders: []api.Encoder{{Online: true}}}
-	if h := health(good); h != "good" {
+	at := time.Now()
+	good := api.Status{Servers: []api.Server{{Kind: api.ServerRTSP, State: api.ServerOpen}, {Kind: api.ServerWeb, State: api.ServerNoUser}},
+		Streams: api.Budget{Refused: 7, Last: at.Add(-recently)}, Volumes: []api.Volume{{Path: "/a", State: volumeGood}}, Uppers: []api.Peer{{Code: "1", State: "online"}, {Code: "2", State: "left"}}, Encoders: []api.Encoder{{Online: true}}}
+	if h := health(good, at); h != "good" {
 		t.Errorf("good: %q", h)
 	}
 	bad := api.Status{Volumes: []api.Volume{{Path: "/a", State: "full"}}, Uppers: []api.Peer{{Code: "1", State: "refused"}}, Encoders: []api.Encoder{{Online: true}, {}}}
-	if h := health(bad); h != "volume /a: full; upper 1 is refused; 1 of 2 encoders offline" {
+	if h := health(bad, at); h != "volume /a: full; upper 1 is refused; 1 of 2 encoders offline" {
 		t.Errorf("bad: %q", h)
+	}
+	for want, s := range map[string]api.Status{
+		"rtsp for viewers: taken":                    {Servers: []api.Server{{Kind: api.ServerRTSP, State: api.ServerClosed, Problem: "taken"}}},
+		"web for viewers: no UDP":                    {Servers: []api.Server{{Kind: api.ServerWeb, State: api.ServerOpen, Problem: "no UDP"}}},
+		"memory: did not suffice 3s ago":             {Streams: api.Budget{Refused: 1, Last: at.Add(-3 * time.Second)}},
+		"memory: the rings of 2 streams cannot grow": {Streams: api.Budget{Refused: 9, Last: at, Short: 2}},
+	} {
+		if h := health(s, at); h != want {
+			t.Errorf("%q, want %q", h, want)
+		}
 	}
 }
 

@@ -17,8 +17,11 @@ import (
 	"districtgateway/storage"
 )
 
+// recently is for how long it is wrong that something was refused.
+const recently = time.Minute
+
 // health says what is wrong, in words, or that all is good.
-func health(s api.Status) string {
+func health(s api.Status, now time.Time) string {
 	var wrong []string
 	for _, v := range s.Volumes {
 		if v.State != volumeGood {
@@ -39,10 +42,44 @@ func health(s api.Status) string {
 	if off > 0 {
 		wrong = append(wrong, fmt.Sprintf("%d of %d encoders offline", off, len(s.Encoders)))
 	}
+	for _, v := range s.Servers {
+		if v.Problem != "" {
+			wrong = append(wrong, fmt.Sprintf("%s for viewers: %s", v.Kind, v.Problem))
+		}
+	}
+	wrong = append(wrong, shortage(s.Streams, now)...)
 	if len(wrong) == 0 {
 		return "good"
 	}
 	return strings.Join(wrong, "; ")
+}
+
+// shortage says what memory does not suffice for.
+func shortage(b api.Budget, now time.Time) (wrong []string) {
+	if b.Short > 0 {
+		wrong = append(wrong, fmt.Sprintf("memory: the rings of %d streams cannot grow", b.Short))
+	}
+	if b.Short == 0 && !b.Last.IsZero() && now.Sub(b.Last) < recently { // what could not grow was refused, too
+		wrong = append(wrong, fmt.Sprintf("memory: did not suffice %s ago", now.Sub(b.Last).Round(time.Second)))
+	}
+	return wrong
+}
+
+// streamMemory tells what streams have of the memory for them.
+func (c *control) streamMemory() api.Budget {
+	b := c.memory.budget.State()
+	out := api.Budget{Used: b.Used, Limit: b.Limit, Refused: b.Refused, Last: b.Last}
+	for _, k := range c.hub.Streams() {
+		if k.State.Ring.Short {
+			out.Short++
+		}
+	}
+	for _, r := range c.legs.received() {
+		if r.stream.State().Ring.Short {
+			out.Short++
+		}
+	}
+	return out
 }
 
 // process tells what the daemon costs.

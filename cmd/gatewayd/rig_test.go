@@ -47,15 +47,19 @@ type running struct {
 	stop   func()
 }
 
-// launch starts one with a configuration and a state directory.
-func launch(t *testing.T, dir, id, text string) *running {
+// launch starts one with a configuration and a state directory. Changes are of what
+// no file can say.
+func launch(t *testing.T, dir, id, text string, changes ...func(*config.File)) *running {
 	t.Helper()
 	head := fmt.Sprintf("[server]\nid = %q\nstate = %q\nlisten = \"127.0.0.1:1\"\n[discovery]\nenabled = false\n", id, dir)
 	file, err := config.Parse([]byte(head + text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	file.Server.Listen = "127.0.0.1:0" // any: no file can say that
+	file.Server.Listen = "127.0.0.1:0" // any
+	for _, change := range changes {
+		change(&file)
+	}
 	g, err := wire(t.Context(), file, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

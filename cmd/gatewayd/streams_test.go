@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"districtgateway/cmd/internal/api"
+	"districtgateway/cmd/internal/config"
 	"districtgateway/cmd/internal/footage"
 	"districtgateway/domain"
 	"districtgateway/media"
@@ -23,14 +24,14 @@ import (
 
 // filming is a daemon with one encoder whose main stream a test plays: three groups
 // of ten pictures are in its ring.
-func filming(t *testing.T) *running {
+func filming(t *testing.T, changes ...func(*config.File)) *running {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // the encoder answers, which is all that is asked of it
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	g := launch(t, stateDir(t), districtCode, fmt.Sprintf("[[encoder]]\nid = %q\nrtsp = \"rtsp://%s/x\"\n[record]\nenabled = false\n", camera1, l.Addr()))
+	g := launch(t, stateDir(t), districtCode, fmt.Sprintf("[[encoder]]\nid = %q\nrtsp = \"rtsp://%s/x\"\n[record]\nenabled = false\n", camera1, l.Addr()), changes...)
 	t.Cleanup(g.stop)
 	src := mediatest.NewSource(media.Opened{Tracks: []media.Track{{
 		Codec: media.H264, ClockRate: 90000, PayloadType: 98, Parameters: mediatest.Parameters(media.H264)}}})

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"districtgateway/cmd/internal/account"
+	"districtgateway/cmd/internal/api"
 	"districtgateway/domain"
 	"districtgateway/media"
 	"districtgateway/media/rtsp"
@@ -100,6 +101,10 @@ func (w words) of(err error) error {
 
 // wireViewers makes the servers of streams that there are to be.
 func (g *gateway) wireViewers() error {
+	g.rtsp = &front{of: api.Server{Kind: api.ServerRTSP, Listen: g.file.RTSP.Listen}, accounts: g.accounts, log: part(g.log, "rtsp")}
+	g.webrtc = &front{of: api.Server{Kind: api.ServerWeb, Listen: g.file.WebRTC.Listen, Media: g.file.WebRTC.Media}, accounts: g.accounts,
+		log: part(g.log, "webrtc")}
+	g.control.fronts = []*front{g.rtsp, g.webrtc}
 	return errors.Join(g.wireRTSP(), g.wireWebRTC())
 }
 
@@ -109,11 +114,13 @@ func (g *gateway) wireRTSP() error {
 		return nil
 	}
 	vs := &viewers{users: g.users, words: words{rtsp.ErrNotFound, rtsp.ErrForbidden}, open: g.control.opened}
-	var err error
-	g.rtsp, err = rtsp.NewServer(rtsp.ServerConfig{
+	s, err := rtsp.NewServer(rtsp.ServerConfig{
 		Listen: g.file.RTSP.Listen, Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm,
-		Ports: [2]uint16{g.file.RTSP.Ports.First, g.file.RTSP.Ports.Last}, Log: part(g.log, "rtsp"),
+		Ports: [2]uint16{g.file.RTSP.Ports.First, g.file.RTSP.Ports.Last}, Log: g.rtsp.log,
 	})
+	if err == nil {
+		g.rtsp.server = rtspServer{s}
+	}
 	return err
 }
 
@@ -125,11 +132,13 @@ func (g *gateway) wireWebRTC() error {
 	}
 	vs := &viewers{users: g.users, words: words{webrtc.ErrNotFound, webrtc.ErrForbidden},
 		lease: lease{g.memory.budget, webrtc.SessionBytes}, open: g.control.opened}
-	var err error
-	g.webrtc, err = webrtc.NewServer(webrtc.ServerConfig{
+	s, err := webrtc.NewServer(webrtc.ServerConfig{
 		Listen: c.Listen, Media: c.Media, Addresses: c.Extra(), Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm,
-		Limit: c.Viewers, Log: part(g.log, "webrtc"), Channels: g.control.watchable,
+		Limit: c.Viewers, Log: g.webrtc.log, Channels: g.control.watchable,
 	})
+	if err == nil {
+		g.webrtc.server = webrtcServer{s}
+	}
 	return err
 }
 
@@ -141,46 +150,4 @@ type players struct{ *account.Book }
 func (p players) HA1(user, algorithm string) (string, bool) {
 	ha1, ok := p.Book.HA1(user, algorithm)
 	return string(ha1), ok
-}
-
-// runRTSP runs the server for players until ctx ends.
-func (g *gateway) runRTSP(ctx context.Context) error {
-	if g.rtsp == nil {
-		return idle(ctx)
-	}
-	return g.runViewers(ctx, "rtsp", g.rtsp.Run)
-}
-
-// runWebRTC runs the server for browsers until ctx ends.
-func (g *gateway) runWebRTC(ctx context.Context) error {
-	if g.webrtc == nil {
-		return idle(ctx)
-	}
-	return g.runViewers(ctx, "webrtc", g.webrtc.Run)
-}
-
-// idle stands for what is off.
-func idle(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}
-
-// runViewers runs a server of streams until ctx ends. A port that is somebody else's
-// is tried again: it is no reason to stop recording. It is not opened before there
-// is somebody who would be admitted.
-func (g *gateway) runViewers(ctx context.Context, name string, run func(context.Context) error) error {
-	if g.somebody(ctx) {
-		supervise(ctx, part(g.log, name), run)
-	}
-	return nil
-}
-
-// somebody waits for the first account; false: ctx ended before.
-func (g *gateway) somebody(ctx context.Context) bool {
-	select {
-	case <-g.accounts.Some():
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -132,7 +132,7 @@ func TestNobodyListensBeforeThereIsAnAccount(t *testing.T) {
 	}
 	over, end := context.WithCancel(t.Context())
 	end()
-	if g.somebody(over) {
+	if g.rtsp.somebody(over) {
 		t.Error("somebody, though there is no account")
 	}
 	if err := book.Add("wang", account.Viewer, "correct horse"); err != nil {
@@ -140,10 +140,10 @@ func TestNobodyListensBeforeThereIsAnAccount(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { _ = g.runRTSP(ctx) })
-	running.Go(func() { _ = g.runWebRTC(ctx) })
-	_, err = g.rtsp.Addr(t.Context())
-	_, err2 := g.webrtc.Addr(t.Context())
+	running.Go(func() { _ = g.rtsp.Run(ctx) })
+	running.Go(func() { _ = g.webrtc.Run(ctx) })
+	_, err = g.rtsp.server.Addr(t.Context())
+	_, err2 := g.webrtc.server.Addr(t.Context())
 	if err := errors.Join(err, err2); err != nil {
 		t.Error(err)
 	}
@@ -153,8 +153,8 @@ func TestNobodyListensBeforeThereIsAnAccount(t *testing.T) {
 	if want, _ := book.HA1("wang", "MD5"); !ok || ha1 != string(want) || ha1 == "***" {
 		t.Errorf("H(A1) %q", ha1)
 	}
-	off := &gateway{control: &control{}}
-	if err := off.wireViewers(); err != nil || off.rtsp != nil || off.webrtc != nil {
+	off := &gateway{log: g.log, control: &control{}}
+	if err := off.wireViewers(); err != nil || off.rtsp.server != nil || off.webrtc.server != nil {
 		t.Errorf("off: %v, %v, %v", off.rtsp, off.webrtc, err)
 	}
 }

@@ -23,8 +23,6 @@ import (
 	"districtgateway/domain/sip"
 	"districtgateway/media"
 	"districtgateway/media/relay"
-	"districtgateway/media/rtsp"
-	"districtgateway/media/webrtc"
 	"districtgateway/storage"
 )
 
@@ -43,8 +41,8 @@ type gateway struct {
 	sip     *sip.Transceiver
 	loop    *domain.Loop
 	control *control
-	rtsp    *rtsp.Server   // nil: off
-	webrtc  *webrtc.Server // nil: off
+	rtsp    *front
+	webrtc  *front
 
 	accounts *account.Book
 }
@@ -268,7 +266,7 @@ func (g *gateway) Run(ctx context.Context) error {
 		{{"cameras", g.cameras.Run}, {"legs", g.legs.Run}},
 		{{"sip", g.sip.Run}},
 		{{"domain", g.runDomain}, {"control", g.control.Run}},
-		{{"rtsp", g.runRTSP}, {"webrtc", g.runWebRTC}},
+		{{"rtsp", g.rtsp.Run}, {"webrtc", g.webrtc.Run}},
 	}
 	stops := make([]func(), len(stages))
 	for i, stage := range stages {

@@ -69,6 +69,7 @@ type Server struct {
 	bound    chan struct{} // closed once addr is known
 	mu       sync.Mutex
 	addr     netip.AddrPort
+	listens  bool               // at addr
 	open     int                // connections
 	from     map[netip.Addr]int // those by [digest.Origin]
 	declined uint64
@@ -120,6 +121,14 @@ func (s *Server) Addr(ctx context.Context) (netip.AddrPort, error) {
 	}
 }
 
+// Listening returns the address the server is bound to; not ok while it is to none.
+// Any goroutine.
+func (s *Server) Listening() (addr netip.AddrPort, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addr, s.listens
+}
+
 // Run serves until ctx ends, and returns when every connection is closed. It may be
 // called again after it failed.
 func (s *Server) Run(ctx context.Context) error {
@@ -136,6 +145,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	defer l.Close()
 	s.bind(l.Addr().(*net.TCPAddr).AddrPort())
+	defer s.unbind()
 	for {
 		c, err := l.Accept()
 		switch {
@@ -160,12 +170,19 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) bind(addr netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.addr = addr
+	s.addr, s.listens = addr, true
 	select {
 	case <-s.bound:
 	default:
 		close(s.bound)
 	}
+}
+
+// unbind notes that nobody listens any more.
+func (s *Server) unbind() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listens = false
 }
 
 // take serves a connection on a goroutine of its own, if there is room.

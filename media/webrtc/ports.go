@@ -38,10 +38,14 @@ type ports struct {
 	port   uint16 // once one is bound
 	udp    map[netip.Addr]*ice.UDPMuxDefault
 	tcp    *tcpPort // nil: none
-	tried  bool     // to open it
+	closed bool
+	faults faults
 	cert   *webrtc.Certificate
 	signed time.Time // when it was made
 }
+
+// faults are why ports could not be opened, when that was last tried.
+type faults struct{ udp, tcp error }
 
 // A berth is what the sockets are to one session.
 type berth struct {
@@ -55,7 +59,15 @@ type berth struct {
 func (p *ports) berth(local netip.Addr) (berth, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.reach(local)
+}
+
+// reach is berth. The caller holds mu.
+func (p *ports) reach(local netip.Addr) (berth, error) {
 	all, err := p.addresses()
+	if p.closed {
+		err = net.ErrClosed
+	}
 	if err != nil {
 		return berth{}, err
 	}
@@ -71,6 +83,7 @@ func (p *ports) berth(local netip.Addr) (berth, error) {
 		}
 		b.addrs, muxes = append(b.addrs, a), append(muxes, m)
 	}
+	p.faults.udp = errors.Join(faults...)
 	if len(muxes) == 0 {
 		return berth{}, errors.Join(append(faults, errNoAddress)...)
 	}
@@ -80,6 +93,16 @@ func (p *ports) berth(local netip.Addr) (berth, error) {
 	}
 	b.cert, err = p.certificate(time.Now())
 	return b, err
+}
+
+// trouble returns why ports cannot be opened, if so.
+func (p *ports) trouble() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.faults != (faults{}) {
+		_, _ = p.reach(netip.Addr{}) // whoever had them may have gone
+	}
+	return errors.Join(p.faults.udp, p.faults.tcp)
 }
 
 // addresses returns those of this machine that are to be listened at.
@@ -160,15 +183,18 @@ func (p *ports) prune(all []netip.Addr) {
 // listen opens the port for viewers whom UDP does not reach. There is media without
 // it, too.
 func (p *ports) listen() {
-	if p.tried {
+	if p.tcp != nil {
 		return
 	}
-	p.tried = true
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.at.Addr(), p.port)))
 	if err != nil {
-		p.log.Warn("no media by TCP", "err", err)
+		if p.faults.tcp == nil { // once
+			p.log.Warn("no media by TCP", "err", err)
+		}
+		p.faults.tcp = fmt.Errorf("media port: %w", err)
 		return
 	}
+	p.faults.tcp = nil
 	p.tcp = newTCPPort(newPorch(l), logger{p.log})
 }
 
@@ -192,6 +218,7 @@ func (p *ports) certificate(now time.Time) (webrtc.Certificate, error) {
 func (p *ports) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.closed = true
 	p.prune(nil)
 	if p.tcp != nil {
 		_ = p.tcp.Close() // nothing goes by it any more

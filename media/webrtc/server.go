@@ -70,6 +70,7 @@ type Server struct {
 	bound    chan struct{} // closed once addr is known
 	mu       sync.Mutex
 	addr     netip.AddrPort
+	ports    *ports              // nil: nobody listens at addr
 	sessions map[string]*session // by their secret names; nil: being made
 	taken    int                 // seats: sessions, and those being made
 	declined uint64
@@ -122,6 +123,19 @@ func (s *Server) Addr(ctx context.Context) (netip.AddrPort, error) {
 	}
 }
 
+// Listening returns the address of HTTP; not ok while the server is bound to none.
+// Fault is why media cannot go by its port, or not by TCP, as far as is known. Any
+// goroutine.
+func (s *Server) Listening() (addr netip.AddrPort, fault error, ok bool) {
+	s.mu.Lock()
+	addr, p := s.addr, s.ports
+	s.mu.Unlock()
+	if p == nil {
+		return addr, nil, false
+	}
+	return addr, p.trouble(), true
+}
+
 // Run serves until ctx ends, and returns when every session has ended. It may be
 // called again after it failed.
 func (s *Server) Run(ctx context.Context) error {
@@ -139,12 +153,14 @@ func (s *Server) Run(ctx context.Context) error {
 		ErrorLog:    slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
-	s.bind(l.Addr().(*net.TCPAddr).AddrPort())
+	_, _ = h.ports.berth(netip.Addr{}) // who asks how the server is hears of it before the first browser does
+	s.bind(l.Addr().(*net.TCPAddr).AddrPort(), h.ports)
 	err = server.Serve(newPorch(l))
 	over := ctx.Err() != nil
 	cancel()
 	stop()
 	server.Close()
+	s.unbind()
 	h.close()
 	if over {
 		return nil
@@ -153,15 +169,22 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // bind makes addr known.
-func (s *Server) bind(addr netip.AddrPort) {
+func (s *Server) bind(addr netip.AddrPort, p *ports) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.addr = addr
+	s.addr, s.ports = addr, p
 	select {
 	case <-s.bound:
 	default:
 		close(s.bound)
 	}
+}
+
+// unbind notes that nobody listens any more.
+func (s *Server) unbind() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ports = nil
 }
 
 // seat takes a seat for a session; false if there is none.

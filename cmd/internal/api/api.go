@@ -82,6 +82,7 @@ type Status struct {
 	Channels Count     `json:"channels"` // own and learned
 	Encoders []Encoder `json:"encoders"` // own
 	Volumes  []Volume  `json:"volumes"`
+	Servers  []Server  `json:"servers"` // for viewers
 	Sessions int       `json:"sessions"`
 	Process  Process   `json:"process"`
 	Streams  Budget    `json:"stream_memory"`
@@ -89,10 +90,34 @@ type Status struct {
 
 // A Budget is the memory of all streams.
 type Budget struct {
-	Used    int64  `json:"used_bytes"`
-	Limit   int64  `json:"limit_bytes"`
-	Refused uint64 `json:"refused"` // times that something did not fit
+	Used    int64     `json:"used_bytes"`
+	Limit   int64     `json:"limit_bytes"`
+	Refused uint64    `json:"refused"`                // times that something did not fit
+	Last    time.Time `json:"last_refused,omitzero"`  // of these
+	Short   int       `json:"short_streams,omitzero"` // whose ring is smaller than they need, for want of memory
 }
+
+// A Server is one for viewers.
+type Server struct {
+	Kind     string `json:"kind"`              // rtsp, web
+	Listen   string `json:"listen"`            // address and port by TCP
+	Media    string `json:"media,omitempty"`   // of web: address and port of media, by UDP and TCP
+	State    string `json:"state"`             // open, off, no user yet, closed
+	Problem  string `json:"problem,omitempty"` // why it is closed; of one that is open: what is wrong with its media port
+	Viewers  int    `json:"viewers"`           // rtsp: connections; web: sessions
+	Declined uint64 `json:"declined"`          // viewers that were one too many
+}
+
+// Kinds and states of servers.
+const (
+	ServerRTSP = "rtsp"
+	ServerWeb  = "web"
+
+	ServerOpen   = "open"
+	ServerOff    = "off" // by configuration
+	ServerNoUser = "no user yet"
+	ServerClosed = "closed" // it should be open: its port is tried again and again
+)
 
 // A Count is how many there are and how many of them work.
 type Count struct {
@@ -273,8 +298,8 @@ type Track struct {
 
 // A Consumer is who a stream is sent to.
 type Consumer struct {
-	Kind    string    `json:"kind"` // rtsp tcp, rtsp udp, relay tcp, relay udp, recorder, mp4
-	Name    string    `json:"name"` // its far end
+	Kind    string    `json:"kind"` // rtsp tcp, rtsp udp, webrtc udp, webrtc tcp, relay tcp, relay udp, recorder, mp4
+	Name    string    `json:"name"` // its far end: user and address of a viewer, code and address of a domain
 	Since   time.Time `json:"since"`
 	Units   uint64    `json:"units"`
 	Packets uint64    `json:"packets"`
