@@ -164,14 +164,14 @@ func (l *legs) begin(id domain.LegID, f func(context.Context, *leg) error) {
 // mediaError turns the ways media ends into the words of the domain.
 func mediaError(err error) error {
 	switch {
+	case errors.Is(err, media.ErrMemory): // first: it may be what a stream ended for that was waited for
+		return fmt.Errorf("%w: %w", domain.ErrNoMemory, err)
 	case err == nil || errors.Is(err, media.ErrEnded):
 		return nil
 	case errors.Is(err, relay.ErrNoMedia), errors.Is(err, relay.ErrNoConnect), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", domain.ErrTimeout, err)
 	case errors.Is(err, relay.ErrNoPort):
 		return fmt.Errorf("%w: %w", domain.ErrBusy, err)
-	case errors.Is(err, media.ErrMemory):
-		return fmt.Errorf("%w: %w", domain.ErrNoMemory, err)
 	}
 	for _, said := range []error{domain.ErrDenied, domain.ErrNoChannel, domain.ErrNoRecording, domain.ErrOffline,
 		domain.ErrPeerOffline, domain.ErrBusy, domain.ErrMedia, domain.ErrGone, domain.ErrTimeout} {
