@@ -239,7 +239,8 @@ func watching(c control, channel string) (n int) {
 }
 
 // TestChromiumShowsAChannel has a browser open channels that it cannot show, and then
-// one that it can on the page of the gateway, looks at what it shows, and ends it.
+// one that it can on the page of the gateway, looks at what it shows, ends it, and has the
+// gateway end another.
 func TestChromiumShowsAChannel(t *testing.T) {
 	t.Parallel()
 	c, base := browsed(t)
@@ -280,4 +281,14 @@ func TestChromiumShowsAChannel(t *testing.T) {
 	}
 	b.browser.stop(os.Kill)
 	until(t, 30*time.Second, "nothing is sent to a browser that is gone", func() bool { return watching(c, plainChannel) == 0 })
+
+	b = chromium(t)
+	b.open(base + plainChannel)
+	until(t, 20*time.Second, "pictures are decoded", func() bool { return b.inbound("video").FramesDecoded > 0 })
+	b.value(`window.said = []; new MutationObserver(() => said.push($('state').textContent)).observe($('state'), {childList: true}); 0`)
+	c.run("user", "remove", wang.name)
+	until(t, 10*time.Second, "the page hears that the gateway ended it", func() bool {
+		return strings.Contains(b.value(`said.join(' ')`), "The gateway ended the connection.")
+	})
+	until(t, 10*time.Second, "nothing is sent to who may not watch", func() bool { return watching(c, plainChannel) == 0 })
 }
