@@ -32,7 +32,8 @@ LAPPED          units it lost because it was slower than the ring is long: it
 DROPPED         units left out because it could not take them
 COPIED          bytes of media that the gateway copied for it. A relay and a
                 player by RTSP are sent what lies in the ring: a packet now and
-                then that a full connection took in part. Recorder and MP4 copy
+                then that a full connection took in part. Recorder, browsers and
+                MP4 copy
 cut             consumers that were ended against their will, the last 16 with
                 the reason: one that takes nothing for 10 s, or has gone
 

@@ -304,7 +304,7 @@ func (p *playout) Position() uint64 {
 // SinkStats returns the session's counters; see [media.StatsSink].
 func (p *playout) SinkStats() media.SinkStats {
 	st := p.stats
-	st.Kind, st.Name = p.far.kind, p.far.name
+	st.Kind, st.Name, st.Copied = p.far.kind, p.far.name, st.Bytes
 	st.Lapped += p.cursor.Lapped()
 	return st
 }

@@ -213,6 +213,9 @@ func TestSlowViewerLosesPicturesAndResumesAtAKeyPicture(t *testing.T) {
 	s.Detach(p)
 	st := p.SinkStats()
 	t.Logf("%+v, %d key pictures", st, keys)
+	if st.Copied == 0 || st.Copied != st.Bytes {
+		t.Errorf("%d of %d bytes copied: all that a browser gets is", st.Copied, st.Bytes)
+	}
 	if st.Dropped+st.Lapped == 0 || keys < 2 {
 		t.Error("nothing was left out, or no key picture came")
 	}
