@@ -115,7 +115,7 @@ func (s *Stream) Run(ctx context.Context) error {
 
 // cycle opens sources one after the other. It returns [ErrStopped] if ctx ended.
 func (s *Stream) cycle(ctx context.Context) error {
-	backoff := firstBackoff
+	backoff, told := firstBackoff, loss{}
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := s.session(ctx)
@@ -131,13 +131,32 @@ func (s *Stream) cycle(ctx context.Context) error {
 		if now.Sub(began) >= goodRun {
 			backoff = firstBackoff
 		}
-		s.cfg.Log.Warn("source lost", "stream", s.cfg.Name, "err", err, "retry", backoff)
+		if told.news(err, now) {
+			s.cfg.Log.Warn("source lost", "stream", s.cfg.Name, "err", err, "retry", backoff)
+		}
 		// Between half and all of it, so that what broke together does not come
 		// back together.
 		s.idle(ctx, backoff/2+rand.N(backoff/2+1))
 		backoff = min(2*backoff, s.cfg.MaxBackoff)
 	}
 	return ErrStopped
+}
+
+// A loss is what was last said of a source that is not there.
+type loss struct {
+	cause string
+	at    time.Time
+}
+
+// news reports whether a loss is worth saying, and takes it for said if so: the same
+// cause is said every 30 s at most, however often the source is tried.
+func (l *loss) news(err error, now time.Time) bool {
+	cause := fmt.Sprint(err)
+	if cause == l.cause && now.Sub(l.at) < defaultMaxBackoff {
+		return false
+	}
+	*l = loss{cause, now}
+	return true
 }
 
 // session opens a source and runs it until it breaks or ctx ends.
