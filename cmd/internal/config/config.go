@@ -176,7 +176,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 		*s = Size(n * u.size)
 		return nil
 	}
-	return fmt.Errorf("%q is no size: want a whole number and a unit, such as 4MiB or 200GB", in)
+	return fmt.Errorf("%q is no size: want a whole number and kB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 4MiB or 200GB", in)
 }
 
 // MarshalText writes a size with the largest unit that divides it.

@@ -54,9 +54,11 @@ keepalive_every = "1ms"
 	}},
 	"lower without a password": {minimal + "[[lower]]\nid = \"33010600002000000002\"\n", []string{
 		`line 4: lower[0].password: want the password this lower domain registers with: there is no default`}},
-	"wrong type":        {"[server]\nid = 5\n", []string{`line 2: server.id: incompatible types: TOML value has type int64; destination has type string`}},
-	"no TOML":           {"[server\nid = 1\n", []string{`line 2: file: expected '.' or ']' to end table name, but got '\n' instead`}},
-	"size without unit": {minimal + "[media]\nring = \"many\"\n", []string{`line 5: media.ring: "many" is no size: want a whole number and a unit, such as 4MiB or 200GB`}},
+	"wrong type": {"[server]\nid = 5\n", []string{`line 2: server.id: incompatible types: TOML value has type int64; destination has type string`}},
+	"no TOML":    {"[server\nid = 1\n", []string{`line 2: file: expected '.' or ']' to end table name, but got '\n' instead`}},
+	"two encoders at one address": {minimal + strings.Repeat("[[encoder]]\nrtsp = \"rtsp://10.1.0.31/main\"\n", 2), []string{
+		`line 7: encoder[1].rtsp = "rtsp://10.1.0.31/main": is already encoder[0].rtsp`}},
+	"size without unit": {minimal + "[media]\nring = \"many\"\n", []string{`line 5: media.ring: "many" is no size: want a whole number and kB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 4MiB or 200GB`}},
 	"sizes out of bounds": {minimal + "[media]\nring = \"1kB\"\nring_max = \"1GiB\"\nmemory = \"1MiB\"\n", []string{
 		`line 5: media.ring = "1kB": want 0, or 64KiB to 512MiB`,
 		`line 6: media.ring_max = "1GiB": want 1MiB to 512MiB`,

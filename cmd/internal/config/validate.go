@@ -252,6 +252,8 @@ func (f *File) unique(all faults) {
 	}
 	for i, e := range f.Encoders {
 		claim("channel", e.ID, fmt.Sprintf("encoder[%d].id", i))
+		claim("rtsp", e.RTSP, fmt.Sprintf("encoder[%d].rtsp", i))
+		claim("onvif", e.ONVIF, fmt.Sprintf("encoder[%d].onvif", i))
 		claim("sdp", e.SDP, fmt.Sprintf("encoder[%d].sdp", i))
 		claim("identity", strings.ToLower(e.Identity), fmt.Sprintf("encoder[%d].identity", i))
 	}
