@@ -104,6 +104,7 @@ var answers = map[string]any{
 	"GET " + api.PathUsers:               users,
 	"POST " + api.PathUsers + "wang":     users,
 	"POST " + api.PathUsers + "li":       refusal{api.Error{Status: 409, Cause: "li: there is a user of that name"}},
+	"POST " + api.PathUsers + "a b/c%2F": refusal{api.Error{Status: 400, Cause: "name \"a b/c%2F\": not taken"}},
 	"PUT " + api.PathUsers + "wang":      users,
 	"DELETE " + api.PathUsers + "wang":   users,
 	"POST " + api.PathRefresh + "nobody": refusal{api.Error{Status: 400, Cause: `code "nobody": want 20 digits`}},

@@ -21,7 +21,7 @@ For media --timeout is how long to wait for the next byte.
 `
 
 func liveVerb() *verb {
-	file, wanted, sub := "", time.Duration(0), false
+	file, wanted, limited, sub := "", time.Duration(0), false, false
 	return &verb{
 		name: "live", args: "CHANNEL -o FILE [--for D] [--sub]", least: 1, most: 1, summary: "save what a channel shows now",
 		about: `Asks for the live picture of a channel, from wherever it is, and saves it as a
@@ -36,11 +36,15 @@ gatewayctl live 33010600001320000001 -o - | ffplay -
 `,
 		flags: func(f *flag.FlagSet) {
 			f.StringVar(&file, "o", "", "")
-			f.DurationVar(&wanted, "for", 0, "")
+			f.Func("for", "", func(text string) (err error) {
+				limited = true // 0s is not "until Ctrl-C"
+				wanted, err = time.ParseDuration(text)
+				return err
+			})
 			f.BoolVar(&sub, "sub", false, "")
 		},
 		run: func(ctx context.Context, c *call) error {
-			if wanted < 0 {
+			if limited && wanted <= 0 {
 				return usagef("--for %s: want more than 0", wanted)
 			}
 			d, err := c.download(file)

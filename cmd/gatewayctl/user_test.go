@@ -76,3 +76,10 @@ func TestPasswordIsTypedTwice(t *testing.T) {
 		}
 	}
 }
+
+func TestNameArrivesAsItWasTyped(t *testing.T) {
+	r := runner{fake: serve(t, noMedia), stdin: "correct horse\n"}.run("user", "add", "a b/c%2F", "viewer")
+	if want := "gatewayctl: user add a b/c%2F: name \"a b/c%2F\": not taken\n"; r.status != exitFailed || r.errOut != want {
+		t.Errorf("got %d %q, want %q", r.status, r.errOut, want)
+	}
+}

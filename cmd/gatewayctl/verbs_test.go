@@ -193,6 +193,7 @@ func TestFailuresNameWhatAndWhy(t *testing.T) {
 		"no time at all":  {exitUsage, "gatewayctl: status: --timeout -1s: want more than 0\nTry: gatewayctl help status\n", []string{"status", "--timeout", "-1s"}},
 		"endless listen":  {exitUsage, "gatewayctl: discover: --for 2h0m0s: want up to 1m\nTry: gatewayctl help discover\n", []string{"discover", "--for", "2h"}},
 		"daemon too old":  {exitFailed, "gatewayctl: play " + channel1 + ": 404 Not Found\n", []string{"play", channel1, "-2m", "-1m", "-o", absent}},
+		"no length":       {exitUsage, "gatewayctl: live: --for 0s: want more than 0\nTry: gatewayctl help live\n", []string{"live", "x", "-o", "y", "--for", "0s"}},
 		"negative length": {exitUsage, "gatewayctl: live: --for -1s: want more than 0\nTry: gatewayctl help live\n", []string{"live", "x", "-o", "y", "--for", "-1s"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -212,6 +212,9 @@ type call struct {
 // do sends a request and returns its answer, or the *Error in it.
 func (c *Client) do(ctx context.Context, in call) (*http.Response, error) {
 	u := url.URL{Scheme: "http", Host: "gateway", Path: in.path, RawQuery: in.query.Encode()}
+	if plain, err := url.PathUnescape(in.path); err == nil {
+		u.Path, u.RawPath = plain, in.path // what is escaped already is not escaped again
+	}
 	req, err := http.NewRequestWithContext(ctx, in.method, u.String(), bytes.NewReader(in.body))
 	if err != nil {
 		return nil, err
