@@ -297,18 +297,17 @@ func (cs *cameras) live(code domain.Code, profile uint8) (*media.Stream, func(),
 	if int(profile) >= len(profileNames) {
 		return nil, nil, fmt.Errorf("stream number %d: %w", profile, domain.ErrMedia)
 	}
-	key := media.Key{Channel: string(code), Profile: profileNames[profile]}
-	sends := cs.camera(code).SDP != ""
-	if sends {
-		key.Profile = profileNames[0] // it has one
+	if cs.oneStream(code) {
+		profile = 0
 	}
+	key := media.Key{Channel: string(code), Profile: profileNames[profile]}
 	purpose := media.ForViewing
-	if key.Profile == profileNames[0] && cs.record != nil && cs.records(cs.camera(code)) {
+	if profile == 0 && cs.record != nil && cs.records(cs.camera(code)) {
 		purpose = media.ForRecording
 	}
 	cfg := cs.memory.stream(key.Channel+"/"+key.Profile, purpose, true)
 	cfg.Log = cs.log
-	if sends {
+	if cs.camera(code).SDP != "" {
 		cfg.MaxBackoff = time.Second // it is heard as long as its ports are open
 	}
 	s, release := cs.hub.Acquire(key, cfg, func(ctx context.Context) (media.Opened, error) {
@@ -317,6 +316,21 @@ func (cs *cameras) live(code domain.Code, profile uint8) (*media.Stream, func(),
 		return o, err
 	})
 	return s, release, nil
+}
+
+// oneStream reports whether a camera is known to have no sub stream: its main stream
+// serves for that.
+func (cs *cameras) oneStream(code domain.Code) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c, s := cs.inv.cameras[code], cs.services[code]
+	switch {
+	case c.SDP != "":
+		return true
+	case c.RTSP != "":
+		return c.SubRTSP == ""
+	}
+	return s != nil && s.streams == 1
 }
 
 // lookAgain asks for a round of discovery soon.

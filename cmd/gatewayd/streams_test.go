@@ -152,3 +152,22 @@ func TestSnapshotAndViewOfWhatAnotherDomainSends(t *testing.T) {
 		})
 	}
 }
+
+// TestSubStreamThatThereIsNotIsTheMainOne: the encoder is not asked for its main
+// stream a second time.
+func TestSubStreamThatThereIsNotIsTheMainOne(t *testing.T) {
+	g := filming(t)
+	main, release, err := g.cameras.live(camera1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	sub, release, err := g.cameras.live(camera1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if sub != main {
+		t.Error("another stream was begun")
+	}
+}

@@ -114,7 +114,7 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.trickle(w, r, h.srv.session(p.session, who.User))
 	default:
 		head.Set("Allow", methodsAt(p))
-		http.Error(w, "not here", http.StatusMethodNotAllowed)
+		http.Error(w, "this address takes "+methodsAt(p), http.StatusMethodNotAllowed)
 	}
 }
 
@@ -189,7 +189,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (digest.Credentia
 	for _, c := range d.gate.Challenge(errors.Is(err, digest.ErrStale), now) {
 		w.Header().Add("WWW-Authenticate", c)
 	}
-	http.Error(w, "who are you?", http.StatusUnauthorized)
+	http.Error(w, "user and password are needed (HTTP digest)", http.StatusUnauthorized)
 	return digest.Credential{}, false
 }
 

@@ -44,7 +44,7 @@ type Server struct {
 // Media is the [media] section.
 type Media struct {
 	Ports   PortRange     `toml:"ports" doc:"UDP and TCP ports for media with other domains." default:"20000-20999"`
-	Ring    Size          `toml:"ring" doc:"Memory of each stream's ring. 0: each has what its stream needs, from 1MiB on: a group of pictures and 2 s, or 6 s if that is more; a recording that is played has 4MiB." default:"0"`
+	Ring    Size          `toml:"ring" doc:"Memory of each stream's ring. 0: each has what its stream needs, from 1MiB on: a group of pictures and 2 s, or 6 s if that is more; a recording that is played has 4MiB. A size is rounded up to a power of two." default:"0"`
 	RingMax Size          `toml:"ring_max" doc:"Most that one ring grows to, where ring is 0. A group of pictures beyond it is not held whole: who begins to watch waits for the next key picture." default:"32MiB"`
 	Memory  Size          `toml:"memory" doc:"Memory of all streams together: rings, and what waits for those who watch or save by gatewayctl. What does not fit is refused. Three quarters of what recorded encoders leave may be taken by others. 0: half of the machine's memory, or of its cgroup's limit; on a 32-bit system 512MiB at most." default:"0"`
 	Linger  time.Duration `toml:"linger" doc:"How long an encoder's stream is kept after its last user." default:"10s"`

@@ -63,6 +63,8 @@ keepalive_every = "1ms"
 		`line 5: media.ring = "1kB": want 0, or 64KiB to 512MiB`,
 		`line 6: media.ring_max = "1GiB": want 1MiB to 512MiB`,
 		`line 7: media.memory = "1MiB": want 0, or 16MiB to 1TiB`}},
+	"a ring of more than there is": {minimal + "[media]\nring = \"64MiB\"\nmemory = \"16MiB\"\n", []string{
+		`line 5: media.ring = "64MiB": want memory, which is 16MiB, at most`}},
 	"no port to listen": {minimal + "[rtsp]\nlisten = \"box:8554\"\n", []string{`line 5: rtsp.listen = "box:8554": want a port, such as :8554, or an IP address and a port`}},
 	"rtsp off":          {minimal + "[rtsp]\nlisten = \"\"\n", nil},
 	"no port for media": {minimal + "[webrtc]\nmedia = \"\"\naddresses = [\"box\"]\nviewers = 0\n", []string{

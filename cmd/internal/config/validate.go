@@ -87,6 +87,9 @@ func (s *Server) validate(f faults) {
 func (m *Media) validate(f faults) {
 	f.size("ring", m.Ring, 64<<10, 512<<20)
 	f.size("memory", m.Memory, 16<<20, 1<<40)
+	if m.Memory > 0 && m.Ring > m.Memory {
+		f.add("ring", m.Ring.String(), "want memory, which is "+m.Memory.String()+", at most")
+	}
 	if m.RingMax < 1<<20 || m.RingMax > 512<<20 {
 		f.add("ring_max", m.RingMax.String(), "want 1MiB to 512MiB")
 	}
