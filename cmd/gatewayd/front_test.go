@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -163,5 +165,24 @@ func TestServerForViewersSaysWhyItIsNotOpen(t *testing.T) {
 	})
 	if p := s.Servers[0].Problem; p != "" || strings.Contains(s.Health, "viewers") {
 		t.Errorf("open, and %s; health %s", p, s.Health)
+	}
+}
+
+// Who guessed at one of the servers for viewers is not listened to by the other.
+func TestGuessingIsBoundedOverBothServers(t *testing.T) {
+	g := filming(t, anyPorts)
+	g.admit()
+	at, err := g.rtsp.server.Addr(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 11 {
+		if _, err := rtsp.Open(t.Context(), rtsp.Config{URL: fmt.Sprintf("rtsp://%s/%s", at, camera1), User: "wang", Password: "a guess"}); err == nil {
+			t.Fatal("admitted")
+		}
+	}
+	_, err = g.browse(camera1)
+	if r := (*whep.Refused)(nil); !errors.As(err, &r) || r.Status != http.StatusForbidden {
+		t.Errorf("by WHEP: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"districtgateway/cmd/internal/api"
 	"districtgateway/domain"
 	"districtgateway/media"
+	"districtgateway/media/digest"
 	"districtgateway/media/rtsp"
 	"districtgateway/media/webrtc"
 )
@@ -105,17 +106,18 @@ func (g *gateway) wireViewers() error {
 	g.webrtc = &front{of: api.Server{Kind: api.ServerWeb, Listen: g.file.WebRTC.Listen, Media: g.file.WebRTC.Media}, accounts: g.accounts,
 		log: part(g.log, "webrtc")}
 	g.control.fronts = []*front{g.rtsp, g.webrtc}
-	return errors.Join(g.wireRTSP(), g.wireWebRTC())
+	guesses := new(digest.Strikes) // whoever guesses at one of them is not listened to by the other
+	return errors.Join(g.wireRTSP(guesses), g.wireWebRTC(guesses))
 }
 
 // wireRTSP makes the server for players.
-func (g *gateway) wireRTSP() error {
+func (g *gateway) wireRTSP(guesses *digest.Strikes) error {
 	if g.file.RTSP.Listen == "" {
 		return nil
 	}
 	vs := &viewers{users: g.users, words: words{rtsp.ErrNotFound, rtsp.ErrForbidden}, open: g.control.opened}
 	s, err := rtsp.NewServer(rtsp.ServerConfig{
-		Listen: g.file.RTSP.Listen, Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm,
+		Listen: g.file.RTSP.Listen, Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm, Strikes: guesses,
 		Ports: [2]uint16{g.file.RTSP.Ports.First, g.file.RTSP.Ports.Last}, Log: g.rtsp.log,
 	})
 	if err == nil {
@@ -125,7 +127,7 @@ func (g *gateway) wireRTSP() error {
 }
 
 // wireWebRTC makes the server for browsers.
-func (g *gateway) wireWebRTC() error {
+func (g *gateway) wireWebRTC(guesses *digest.Strikes) error {
 	c := g.file.WebRTC
 	if c.Listen == "" {
 		return nil
@@ -133,7 +135,7 @@ func (g *gateway) wireWebRTC() error {
 	vs := &viewers{users: g.users, words: words{webrtc.ErrNotFound, webrtc.ErrForbidden},
 		lease: lease{g.memory.budget, webrtc.SessionBytes}, open: g.control.opened}
 	s, err := webrtc.NewServer(webrtc.ServerConfig{
-		Listen: c.Listen, Media: c.Media, Addresses: c.Extra(), Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm,
+		Listen: c.Listen, Media: c.Media, Addresses: c.Extra(), Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm, Strikes: guesses,
 		Limit: c.Viewers, Log: g.webrtc.log, Channels: g.control.watchable,
 	})
 	if err == nil {

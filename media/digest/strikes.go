@@ -14,7 +14,8 @@ const (
 	maxStrikers = 4096
 )
 
-// Strikes count the wrong passwords of each address, for the gates of one server.
+// Strikes count the wrong passwords of each address, for the gates of all servers that
+// have the same users.
 // The zero value is empty. Any goroutine.
 type Strikes struct {
 	mu sync.Mutex

@@ -38,10 +38,11 @@ type ServerConfig struct {
 	// "CHANNEL/sub". Release is called once, when the user has enough. Any goroutine;
 	// it may take its time within ctx.
 	Streams func(ctx context.Context, user, path string) (s *media.Stream, release func(), err error)
-	Users   Users     // nil: nobody is admitted
-	Realm   string    // of the users' H(A1); empty: District Gateway
-	Ports   [2]uint16 // first and last port for UDP; 0: any of 32768 to 60767
-	Limit   int       // connections at once, a quarter of them from one address; 0: 512
+	Users   Users           // nil: nobody is admitted
+	Strikes *digest.Strikes // of wrong passwords, where several servers have the same users; nil: its own
+	Realm   string          // of the users' H(A1); empty: District Gateway
+	Ports   [2]uint16       // first and last port for UDP; 0: any of 32768 to 60767
+	Limit   int             // connections at once, a quarter of them from one address; 0: 512
 	Log     *slog.Logger
 }
 
@@ -64,7 +65,7 @@ const (
 type Server struct {
 	cfg     ServerConfig
 	ports   pairs
-	strikes digest.Strikes
+	strikes *digest.Strikes
 
 	bound    chan struct{} // closed once addr is known
 	mu       sync.Mutex
@@ -98,7 +99,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg, ports: newPairs(cfg.Ports),
+	if cfg.Strikes == nil {
+		cfg.Strikes = new(digest.Strikes)
+	}
+	return &Server{cfg: cfg, ports: newPairs(cfg.Ports), strikes: cfg.Strikes,
 		bound: make(chan struct{}), from: map[netip.Addr]int{}}, nil
 }
 

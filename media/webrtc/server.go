@@ -42,9 +42,10 @@ type ServerConfig struct {
 	// Channels returns what there is to watch, in the order to be shown in. Any
 	// goroutine. Nil: there is no list.
 	Channels func(ctx context.Context) ([]Channel, error)
-	Users    Users  // nil: nobody is admitted
-	Realm    string // of the users' H(A1); empty: District Gateway
-	Limit    int    // sessions at once; 0: 64
+	Users    Users           // nil: nobody is admitted
+	Strikes  *digest.Strikes // of wrong passwords, where several servers have the same users; nil: its own
+	Realm    string          // of the users' H(A1); empty: District Gateway
+	Limit    int             // sessions at once; 0: 64
 	Log      *slog.Logger
 }
 
@@ -65,7 +66,7 @@ type Server struct {
 	cfg     ServerConfig
 	media   netip.AddrPort // of Media; the zero address: every one of this machine
 	pages   pages
-	strikes digest.Strikes
+	strikes *digest.Strikes
 
 	bound    chan struct{} // closed once addr is known
 	mu       sync.Mutex
@@ -100,8 +101,11 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Strikes == nil {
+		cfg.Strikes = new(digest.Strikes)
+	}
 	media := netip.AddrPortFrom(at.AddrPort().Addr().Unmap(), at.AddrPort().Port())
-	return &Server{cfg: cfg, media: media, pages: newPages(), bound: make(chan struct{}), sessions: map[string]*session{}}, nil
+	return &Server{cfg: cfg, media: media, pages: newPages(), strikes: cfg.Strikes, bound: make(chan struct{}), sessions: map[string]*session{}}, nil
 }
 
 // Stats returns the counters. Any goroutine.
