@@ -19,7 +19,7 @@ func TestListShowsWhatThereIsToWatch(t *testing.T) {
 	h := newRig(t, ServerConfig{Channels: func(context.Context) ([]Channel, error) { return all, nil }}, nil)
 	c := newCaller(t, "wang", "right")
 	for query, tc := range map[string]struct{ has, hasNot []string }{
-		"":           {[]string{`<a href="33010600001320000001">断桥残雪</a>`, `href="33010600001320000001/sub"`, "online", "&lt;script&gt;Gate", ">33010600001320000003</a>", "The first 500 of 503"}, []string{"<script>"}},
+		"":           {[]string{`<a href="/33010600001320000001">断桥残雪</a>`, `href="/33010600001320000001/sub"`, "online", "&lt;script&gt;Gate", ">33010600001320000003</a>", "The first 500 of 503"}, []string{"<script>"}},
 		"?q=gate":    {[]string{"320000002", `value="gate"`}, []string{"320000001", "The first"}},
 		"?q=0000001": {[]string{"断桥残雪"}, []string{"Gate"}},
 		`?q="%3E`:    {[]string{"No channel is called so.", `value="&#34;&gt;"`}, nil},
