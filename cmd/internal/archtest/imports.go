@@ -101,6 +101,8 @@ func (t Tree) importFaults(from, to string, production bool) []Fault {
 		return fault("2", "is storage and imports %s, which is the network")
 	case production && to == "os/exec" && from != "hal/run":
 		return fault("exec", "imports %s: only hal/run may")
+	case production && (to == "text/template" || to == "html/template"):
+		return fault("size", "imports %s, which calls methods by name: the linker then keeps every exported one")
 	}
 	return nil
 }

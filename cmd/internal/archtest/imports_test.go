@@ -85,6 +85,7 @@ func TestImportsSeesEachBreach(t *testing.T) {
 		"production imports test code":   {[]string{"media/rtp: media/mediatest"}, []string{"4 media/rtp"}},
 		"exec outside hal/run":           {[]string{"media/rtsp: os/exec"}, []string{"exec media/rtsp"}},
 		"exec where gatewayd reaches it": {[]string{"cmd/gatewayd: cmd/internal/web", "cmd/internal/web: os/exec"}, []string{"exec cmd/internal/web"}},
+		"templates on the box":           {[]string{"media/webrtc: html/template"}, []string{"size media/webrtc"}},
 		"a module with two importers":    {[]string{"media/rtp: github.com/a/b", "media/ps: github.com/a/b"}, []string{"6 github.com/a/b"}},
 		"a folder outside the map":       {[]string{"internal/x:"}, []string{"map internal/x"}},
 		"a name that says nothing":       {[]string{"media/utils:"}, []string{"names media/utils"}},
