@@ -11,11 +11,15 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pion/stun/v4"
+
 	"districtgateway/media"
+	"districtgateway/media/mediatest/cost"
 )
 
 // bareOffer is an offer of one track of pictures, by nobody who would connect.
@@ -166,4 +170,29 @@ func TestMediaPortThatFailedIsOpenedAnew(t *testing.T) {
 	if m := p.udp[local]; m == failed || m.IsClosed() || p.port != port {
 		t.Errorf("viewers are sent to a port that is closed, or to %d instead of %d", p.port, port)
 	}
+}
+
+// FuzzKnock lets anything be the first message. Of what the library takes for a message,
+// both read the same name.
+func FuzzKnock(f *testing.F) {
+	for _, name := range []string{"ours:theirs", "ours", ":", ""} {
+		f.Add(knock(name)[2:])
+	}
+	f.Add([]byte{0, 1, 0, 8, 0x21, 0x12, 0xA4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 6, 0, 9, 'a', ':', 'b', 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var ufrag string
+		var ok bool
+		cost.Bound(t, func() { ufrag, ok = calledBy(b) })
+		m := &stun.Message{Raw: slices.Clone(b)}
+		if m.Decode() != nil {
+			return
+		}
+		var name stun.Username
+		if err := name.GetFrom(m); err != nil {
+			return
+		}
+		if want, _, both := strings.Cut(name.String(), ":"); both != ok || both && want != ufrag {
+			t.Errorf("%q, %t, of %q", ufrag, ok, name)
+		}
+	})
 }
