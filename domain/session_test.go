@@ -257,6 +257,22 @@ func TestSSRCNamesKindAndDomainAndRests(t *testing.T) {
 	}
 }
 
+// Numbers that have rested take no memory.
+func TestSSRCThatHasRestedIsForgotten(t *testing.T) {
+	s, now := newSSRCPool(self), noon
+	for range 3 * maxSSRC {
+		n, ok := s.take(now, Live)
+		if !ok {
+			t.Fatal("none is free")
+		}
+		s.release(now, n)
+		now = now.Add(time.Second)
+	}
+	if len(s.busy) != 0 || len(s.rests) > 16 || len(s.order) != len(s.rests) {
+		t.Errorf("%d busy, %d resting, %d in order", len(s.busy), len(s.rests), len(s.order))
+	}
+}
+
 func TestPatienceShrinksByLevel(t *testing.T) {
 	b := newBench(t, nil)
 	for given, want := range map[time.Duration]time.Duration{20 * time.Second: 18 * time.Second, 2 * time.Second: time.Second,

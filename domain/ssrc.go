@@ -17,16 +17,24 @@ type ssrcPool struct {
 	base  uint32 // digits 4 to 8, in their place
 	next  uint32
 	busy  map[uint32]bool
-	rests map[uint32]time.Time // until
+	rests map[uint32]bool
+	order []resting // those of rests, in the order of their release
+}
+
+// A resting number is one that may be given out again at an instant.
+type resting struct {
+	n     uint32
+	until time.Time
 }
 
 func newSSRCPool(self Code) ssrcPool {
 	middle, _ := strconv.ParseUint(string(self[3:8]), 10, 32) // digits: a Code is valid
-	return ssrcPool{base: uint32(middle) * maxSSRC, busy: make(map[uint32]bool), rests: make(map[uint32]time.Time)}
+	return ssrcPool{base: uint32(middle) * maxSSRC, busy: make(map[uint32]bool), rests: make(map[uint32]bool)}
 }
 
 // take returns a free number, or false if all are busy or resting.
 func (s *ssrcPool) take(now time.Time, kind Kind) (uint32, bool) {
+	s.wake(now)
 	base := s.base
 	if kind != Live {
 		base += 1_000_000_000
@@ -34,11 +42,10 @@ func (s *ssrcPool) take(now time.Time, kind Kind) (uint32, bool) {
 	for range uint32(maxSSRC) {
 		s.next = (s.next + 1) % maxSSRC
 		n := base + s.next
-		if n == 0 || s.busy[n] || s.rests[n].After(now) {
+		if n == 0 || s.busy[n] || s.rests[n] {
 			continue
 		}
 		s.busy[n] = true
-		delete(s.rests, n)
 		return n, true
 	}
 	return 0, false
@@ -46,8 +53,18 @@ func (s *ssrcPool) take(now time.Time, kind Kind) (uint32, bool) {
 
 // release gives a number back.
 func (s *ssrcPool) release(now time.Time, n uint32) {
+	s.wake(now)
 	if s.busy[n] {
 		delete(s.busy, n)
-		s.rests[n] = now.Add(ssrcQuarantine)
+		s.rests[n] = true
+		s.order = append(s.order, resting{n, now.Add(ssrcQuarantine)})
+	}
+}
+
+// wake ends the rest of those that have rested enough.
+func (s *ssrcPool) wake(now time.Time) {
+	for len(s.order) > 0 && !s.order[0].until.After(now) {
+		delete(s.rests, s.order[0].n)
+		s.order = s.order[1:]
 	}
 }
