@@ -80,7 +80,8 @@ func (b *Budget) words(p Purpose) string {
 	return text
 }
 
-// Give gives back n bytes that were taken for p.
+// Give gives back n bytes that were taken for p. It panics if more is given back than
+// was taken: that is a programming error.
 func (b *Budget) Give(n int, p Purpose) {
 	if b == nil {
 		return

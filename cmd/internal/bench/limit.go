@@ -80,12 +80,13 @@ func (r *rig) assembleLimited(ctx context.Context, group *cgroup) error {
 		if code != district {
 			within = nil
 		}
-		if err := r.launchWithin(code, r.limited(i, code), within); err != nil {
+		if err := r.launch(code, r.limited(i, code), within); err != nil {
 			return err
 		}
 	}
-	if !group.holds(r.bottom().pid()) {
-		return errors.New("the district is not within its cgroup")
+	inside := patience{10 * time.Millisecond, 5 * time.Second, "the district is within its cgroup"}
+	if err := poll(ctx, inside, func() (bool, error) { return group.holds(r.bottom().pid()), r.bottom().check() }); err != nil {
+		return err
 	}
 	what := fmt.Sprintf("both uppers have %d channels, online", streams)
 	return poll(ctx, patience{50 * time.Millisecond, 90 * time.Second, what}, func() (bool, error) { return r.known(ctx) })
@@ -113,38 +114,6 @@ func (r *rig) limited(i int, code string) []byte {
 		fmt.Fprintf(&b, "[[encoder]]\nid = %q\nname = \"encoder %d\"\nonvif = %q\n", r.channels[n], n+1, onvif)
 	}
 	return b.Bytes()
-}
-
-// launchWithin starts a level, in a group if there is one: from its first
-// instruction, since it looks at its limit when it starts.
-func (r *rig) launchWithin(code string, configuration []byte, group *cgroup) error {
-	dir := filepath.Join(r.dir, code)
-	program, file := filepath.Join(dir, "gatewayd"), filepath.Join(dir, "gatewayd.toml")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return err
-	}
-	if err := errors.Join(copyFile(program, r.bench.gatewayd), os.WriteFile(file, configuration, 0o600)); err != nil {
-		return err
-	}
-	path, args := program, []string{"--config", file}
-	if group != nil {
-		path, args = "/bin/sh", []string{"-c", `echo $$ > "$0" && exec "$1" --config "$2"`, group.procs(), program, file}
-	}
-	p, err := r.bench.start(fmt.Sprintf("%s-%s", r.name, code), nil, path, args...)
-	if err != nil {
-		return err
-	}
-	r.levels = append(r.levels, &level{p, code, api.NewClient(filepath.Join(dir, "control.sock"))})
-	if group == nil {
-		return nil
-	}
-	for range 100 { // the shell writes at once
-		if group.holds(p.pid()) {
-			return nil
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return p.check()
 }
 
 // known reports whether both uppers have every channel.

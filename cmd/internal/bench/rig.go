@@ -90,7 +90,7 @@ func (r *rig) assemble(ctx context.Context) error {
 	}
 	r.began = time.Now()
 	for i, code := range []string{province, city, district} {
-		if err := r.launch(i, code); err != nil {
+		if err := r.launch(code, r.configuration(i, filepath.Join(r.dir, code)), nil); err != nil {
 			return err
 		}
 	}
@@ -136,18 +136,22 @@ func (r *rig) simulate(ctx context.Context, i int, s simulators) error {
 	return nil
 }
 
-// launch starts the i-th level, from the top.
-func (r *rig) launch(i int, code string) error {
+// launch starts a level, in a group if there is one: from its first instruction,
+// since it looks at its limit when it starts.
+func (r *rig) launch(code string, configuration []byte, group *cgroup) error {
 	dir := filepath.Join(r.dir, code)
 	program, file := filepath.Join(dir, "gatewayd"), filepath.Join(dir, "gatewayd.toml")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	err := errors.Join(copyFile(program, r.bench.gatewayd), os.WriteFile(file, r.configuration(i, dir), 0o600))
-	if err != nil {
+	if err := errors.Join(copyFile(program, r.bench.gatewayd), os.WriteFile(file, configuration, 0o600)); err != nil {
 		return err
 	}
-	p, err := r.bench.start(fmt.Sprintf("%s-%s", r.name, code), nil, program, "--config", file)
+	path, args := program, []string{"--config", file}
+	if group != nil {
+		path, args = "/bin/sh", []string{"-c", `echo $$ > "$0" && exec "$1" --config "$2"`, group.procs(), program, file}
+	}
+	p, err := r.bench.start(fmt.Sprintf("%s-%s", r.name, code), nil, path, args...)
 	if err != nil {
 		return err
 	}
