@@ -33,11 +33,11 @@ func (s *Stream) WantKey() { s.pace.key.waiting = true }
 
 // AskKey wants a key frame that the source makes from now on: for a consumer that lost
 // something (a PLI of a browser), or a domain above that asks (IFrameCmd). A cursor
-// that waits for a key frame needs no such call, and who waits as one says so by WantKey. The source is asked at once, but every
-// 2 s at most: a wish that comes sooner is kept until then, and is granted by any key
-// frame that comes meanwhile. One that cannot ask ([KeyAsker]) sends a key frame sooner
-// or later by itself. It does not block, and may be called within [Sink].Flush, too. Any
-// goroutine.
+// that waits for a key frame needs no such call, and who waits as one says so by
+// WantKey. The source is asked at once, but every 2 s at most: a wish that comes sooner
+// is kept until then, and is granted by any key frame that comes meanwhile. One that
+// cannot ask ([KeyAsker]) sends a key frame sooner or later by itself. It does not block,
+// and may be called within [Sink].Flush, too. Any goroutine.
 func (s *Stream) AskKey() {
 	if s.shared.key.Swap(true) {
 		return
