@@ -58,7 +58,7 @@ func (s *Stream) beginUnit(f *flow, p *Packet, now time.Time) {
 	f.clock.slow, f.clock.live = s.cfg.Patient, s.cfg.Live
 	pts, jumped := f.clock.at(p.Timestamp, arrived, max(s.clock.at(arrived), f.after))
 	f.open = openUnit{
-		Unit:   Unit{Flow: f.index, First: f.packets.next, PTS: pts, Wall: now.UnixNano(), low: p.Off},
+		Unit:   Unit{Flow: f.index, First: f.packets.next, PTS: pts, Wall: now.UnixNano(), low: p.Off - uint64(p.Front)},
 		active: true, timed: arrived, stamp: p.Timestamp,
 	}
 	if jumped || f.jump {
@@ -72,7 +72,7 @@ func (s *Stream) beginUnit(f *flow, p *Packet, now time.Time) {
 func (s *Stream) extend(f *flow, p *Packet, now time.Time) {
 	o := &f.open
 	f.packets.add(p)
-	o.low = min(o.low, p.Off)
+	o.low = min(o.low, p.Off-uint64(p.Front))
 	o.last = s.clock.arrived(now)
 	o.early = o.early || o.marker
 	o.marker = p.Marker

@@ -350,3 +350,28 @@ func TestPaddingOnlyPacketsBelongToNothing(t *testing.T) {
 		t.Errorf("%d lost", st.Lost)
 	}
 }
+
+// What stands before a packet belongs to its unit: what the frame's room is used for
+// is held as long as the packet.
+func TestRoomBeforeAPacketIsHeldWithIt(t *testing.T) {
+	for _, front := range []uint8{0, 4} {
+		r := newRig(t, media.StreamConfig{RingBytes: 64 << 10},
+			media.Opened{Front: front, Tracks: []media.Track{mediatest.VideoTrack(media.H264)}})
+		p := mediatest.Packetizer{PayloadType: 96}
+		b := p.Video(media.H264, 0, mediatest.Slice(media.H264, true, 1000, 1))[0]
+		if err := r.s.PushRTP(0, mediatest.PutFramed(r.s, b), r.now); err != nil {
+			t.Fatal(err)
+		}
+		r.s.CloseUnits()
+		u, left := r.s.Unit(0), r.s.Ring().Size()-int(r.s.Ring().Head())
+		if got := r.s.Packet(0, 0).Front; got != front {
+			t.Errorf("room of %d, want %d", got, front)
+		}
+		for _, over := range []int{0, 1, 4, 5} {
+			r.s.Ring().Reserve(left + over)
+			if held, want := r.s.Held(u), over <= 4-int(front); held != want {
+				t.Errorf("held=%t with room of %d, when %d bytes are overwritten", held, front, over)
+			}
+		}
+	}
+}

@@ -19,7 +19,7 @@ func (s *Stream) PushRTP(flow int, g Range, now time.Time) error {
 	s.sequence(f, arrival{
 		Packet: Packet{
 			Range: g, Header: h.Header, Payload: h.Payload,
-			Seq: h.Seq, Timestamp: h.Timestamp, Marker: h.Marker,
+			Seq: h.Seq, Timestamp: h.Timestamp, Marker: h.Marker, Front: s.form.front,
 		},
 		ssrc: h.SSRC,
 	}, now)

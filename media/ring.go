@@ -135,6 +135,17 @@ func (r *Ring) Bytes(g Range) []byte {
 	return r.mem[at : at+uint64(g.Len) : at+uint64(g.Len)]
 }
 
+// Rewrite puts b in the place of what lies from position at on, which Holds must have
+// reported intact. It must be bytes that nobody is told of who reads the ring by
+// itself: see [Ring.CopyOut]. Owner only.
+func (r *Ring) Rewrite(at uint64, b []byte) {
+	g := Range{Off: at, Len: uint32(len(b))}
+	copy(r.Bytes(g), b)
+	if !r.mirrored {
+		r.copyToMirror(g)
+	}
+}
+
 // CopyOut appends g's bytes to dst and returns it, or dst unchanged and
 // [ErrLapped] if any of them may have been overwritten meanwhile. Any goroutine
 // that retains the ring, for ranges it was given by the owner.

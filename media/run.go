@@ -206,7 +206,7 @@ func (s *Stream) Adopt(o Opened, now time.Time) {
 		s.publishTracks(nil)
 		s.forgetUnits()
 	}
-	s.form.carriage, s.form.unpacker, s.form.ordered = o.Carriage, o.Unpacker, o.Ordered
+	s.form.carriage, s.form.unpacker, s.form.ordered, s.form.front = o.Carriage, o.Unpacker, o.Ordered, o.Front
 	s.form.shifted = false
 	if len(o.Tracks) > 0 {
 		s.SetTracks(o.Tracks)

@@ -39,6 +39,7 @@ type Opened struct {
 	Tracks   []Track  // as announced; for CarriagePS usually empty until the stream shows them
 	Unpacker Unpacker // for CarriagePS and other non-RTP carriages; nil for CarriageRTP and CarriageFrames
 	Ordered  bool     // the transport keeps packets in order (TCP): what is missing is lost and not waited for
+	Front    uint8    // bytes before each RTP packet in the ring that are nobody's once it was pushed: the frame it came in
 }
 
 // An Opener connects a source. It is called on a goroutine of its own, may take

@@ -16,6 +16,7 @@ const (
 type layout struct {
 	carriage Carriage
 	ordered  bool
+	front    uint8 // see [Opened]
 	unpacker Unpacker
 	tracks   []Track // never written once published
 	version  uint32

@@ -9,6 +9,7 @@ type Packet struct {
 	Seq       uint16 // RTP sequence number
 	Timestamp uint32 // RTP timestamp
 	Marker    bool
+	Front     uint8 // bytes before the packet that are its frame's: see [Opened]
 }
 
 // Body returns the range of p's payload.

@@ -124,7 +124,11 @@ func (k *Source) deliver(s *media.Stream) error {
 			it.frame.Range = Put(s, it.bytes)
 			k.note(s.PushFrame(*it.frame))
 		default:
-			k.note(s.PushRTP(it.flow, Put(s, it.bytes), time.Now()))
+			put := Put
+			if k.opened.Front == frameSize {
+				put = PutFramed
+			}
+			k.note(s.PushRTP(it.flow, put(s, it.bytes), time.Now()))
 		}
 	}
 }
@@ -158,6 +162,16 @@ func (k *Source) note(err error) {
 func Put(s *media.Stream, b []byte) media.Range {
 	n := copy(s.Ring().Reserve(len(b)), b)
 	return s.Ring().Commit(n)
+}
+
+// frameSize is what stands before a packet on a connection of RTSP, in bytes.
+const frameSize = 4
+
+// PutFramed writes b into s's ring as [Put] does, after the frame that it came in
+// on a connection of RTSP (RFC 2326 §10.12).
+func PutFramed(s *media.Stream, b []byte) media.Range {
+	Put(s, []byte{'$', 0, byte(len(b) >> 8), byte(len(b))})
+	return Put(s, b)
 }
 
 // Wake ends a Receive in progress, or the next one.

@@ -60,15 +60,20 @@ func (f *Flow) Forward(s *media.Stream, u media.Unit, w Writer) {
 		if i > u.First {
 			f.Seq += p.Seq - last - 1
 		}
-		last = p.Seq
-		t.Marker = p.Marker
-		if f.Codec.Video() {
-			t.Marker = i == u.End-1
-		}
+		last, t.Marker = p.Seq, f.marks(u, i, p)
 		f.begin(t, 0, w)
 		f.add(s.Ring().Bytes(p.Body()), w)
 		w.End()
 	}
+}
+
+// marks reports whether packet i of u, which is p, is sent on with the marker: the last
+// one of a picture, whatever it came with.
+func (f *Flow) marks(u media.Unit, i uint64, p media.Packet) bool {
+	if f.Codec.Video() {
+		return i == u.End-1
+	}
+	return p.Marker
 }
 
 // stamp returns what the packets of an instant have in common.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"districtgateway/media"
 	"districtgateway/media/sock"
 )
 
@@ -16,8 +17,8 @@ const (
 	Interleaved                // a dollar sign, a channel, and the length (RFC 2326 §10.12)
 )
 
-// prefix is the size in bytes of what stands before each packet.
-func (f Framing) prefix() int { return 2 + 2*int(f) }
+// Prefix is the size in bytes of what stands before each packet.
+func (f Framing) Prefix() int { return 2 + 2*int(f) }
 
 // Frames is the [Output] to a connection.
 type Frames struct {
@@ -28,6 +29,8 @@ type Frames struct {
 	vector sock.Vector
 	heads  Arena
 	ends   []int  // positions after each packet, from the beginning of the unit
+	shared []int  // those of a run that were not copied into ends yet, from its beginning
+	base   int    // of the run: bytes of the unit before it
 	total  int    // bytes of the unit so far
 	frame  []byte // length field of the packet being built
 	size   int    // its bytes so far, prefix left out
@@ -42,12 +45,12 @@ func NewFrames(t *sock.TCP, kind Framing) Frames { return Frames{sock: t, kind: 
 func (o *Frames) Reset() {
 	o.vector.Reset()
 	o.heads.Reset()
-	o.ends, o.total, o.size = o.ends[:0], 0, 0
+	o.ends, o.shared, o.total, o.size = o.ends[:0], nil, 0, 0
 }
 
 // Header begins a packet; see [Writer].
 func (o *Frames) Header(n int) []byte {
-	prefix := o.kind.prefix()
+	prefix := o.kind.Prefix()
 	h := o.heads.Take(prefix + n)
 	if o.kind == Interleaved {
 		h[0], h[1] = '$', o.Channel
@@ -67,8 +70,18 @@ func (o *Frames) Add(b []byte) {
 // End finishes the packet; see [Writer].
 func (o *Frames) End() {
 	binary.BigEndian.PutUint16(o.frame, uint16(o.size))
-	o.total += o.kind.prefix() + o.size
+	o.total += o.kind.Prefix() + o.size
 	o.ends = append(o.ends, o.total)
+}
+
+// Run adds packets that are made already, frames and all. R is needed until Flush
+// was called.
+func (o *Frames) Run(ring *media.Ring, r *Run) {
+	for _, g := range r.ranges {
+		o.vector.Add(ring.Bytes(g))
+	}
+	o.base, o.shared = o.total, r.ends
+	o.total += r.ends[len(r.ends)-1]
 }
 
 // Text adds text between packets; b is copied.
@@ -88,13 +101,25 @@ func (o *Frames) Flush(now time.Time) (time.Time, error) {
 	if !o.Pending() {
 		return time.Time{}, nil
 	}
-	if err := o.sock.Send(&o.vector); err != nil || !o.Pending() {
+	err := o.sock.Send(&o.vector)
+	if o.settle(); err != nil || !o.Pending() {
 		return time.Time{}, err
 	}
 	_, cut := o.progress()
 	o.tail = o.vector.Rest(o.tail[:0], cut)
 	o.copied += uint64(len(o.tail))
 	return now.Add(retry), nil
+}
+
+// settle lets go of a run's memory: where its packets end is needed only if some of
+// it was not sent.
+func (o *Frames) settle() {
+	if o.Pending() {
+		for _, end := range o.shared {
+			o.ends = append(o.ends, o.base+end)
+		}
+	}
+	o.shared = nil
 }
 
 // Copied returns how many bytes were copied so far: only the rest of a packet that
@@ -122,6 +147,7 @@ func (o *Frames) progress() (begun, cut int) {
 // Abandon leaves only the rest of a packet already begun, which is in memory of
 // its own from now on: the far end must find the next frame where it ends.
 func (o *Frames) Abandon() (dropped, size, sent int) {
+	o.settle()
 	sent, _ = o.progress()
 	dropped = len(o.ends) - sent
 	if dropped > 0 {
@@ -129,7 +155,7 @@ func (o *Frames) Abandon() (dropped, size, sent int) {
 		if sent > 0 {
 			begin = o.ends[sent-1]
 		}
-		size = o.total - begin - dropped*(o.kind.prefix()+HeaderSize)
+		size = o.total - begin - dropped*(o.kind.Prefix()+HeaderSize)
 	}
 	tail := o.tail
 	o.Reset()

@@ -28,6 +28,7 @@ import (
 
 	"districtgateway/media"
 	"districtgateway/media/digest"
+	"districtgateway/media/rtp"
 )
 
 // Errors of Open and of a source.
@@ -140,5 +141,9 @@ func open(ctx context.Context, cfg Config) (media.Opened, error) {
 		u.Close()
 		return media.Opened{}, cmp.Or(ctx.Err(), errSilentUDP)
 	}
-	return media.Opened{Source: src, Carriage: media.CarriageRTP, Tracks: s.tracks, Ordered: cfg.Transport == TCP}, nil
+	opened := media.Opened{Source: src, Carriage: media.CarriageRTP, Tracks: s.tracks, Ordered: cfg.Transport == TCP}
+	if cfg.Transport == TCP {
+		opened.Front = uint8(rtp.Interleaved.Prefix())
+	}
+	return opened, nil
 }

@@ -16,18 +16,20 @@ import (
 type offer struct {
 	path    string
 	stream  *media.Stream
-	release func()
+	release func() // leaves it
 	tracks  []media.Track
-	flows   []rtp.Flow // of each track; PayloadType 0 and no codec: not offered
-	lanes   []*lane    // in the order of their SETUP
+	flows   []rtp.Flow    // of each track; PayloadType 0 and no codec: not offered
+	common  []*rtp.Unison // of each track; nil: there is none
+	lanes   []*lane       // in the order of their SETUP
 }
 
 // A lane is one track on its way to a viewer.
 type lane struct {
 	track    int
 	flow     rtp.Flow
-	channels [2]byte   // interleaved: of RTP and RTCP
-	ports    *udpPorts // UDP; nil: interleaved
+	unison   *rtp.Unison // whose packets the viewer gets; nil: it gets its own
+	channels [2]byte     // interleaved: of RTP and RTCP
+	ports    *udpPorts   // UDP; nil: interleaved
 	out      *rtp.Datagrams
 	url      string // for RTP-Info
 
@@ -49,8 +51,8 @@ const (
 )
 
 // newOffer offers the tracks that a player can be told of.
-func newOffer(path string, s *media.Stream, release func()) *offer {
-	o := &offer{path: path, stream: s, release: release, tracks: s.State().Tracks}
+func newOffer(path string, s *media.Stream, release func(), all *unisons) *offer {
+	o := &offer{path: path, stream: s, tracks: s.State().Tracks}
 	for i, t := range o.tracks {
 		f := rtp.Flow{SSRC: rand.Uint32(), Seq: uint16(rand.Uint32())}
 		if t.Codec.Video() || t.Codec == media.G711A || t.Codec == media.G711U || t.Codec == media.AAC && len(t.Parameters) == 1 {
@@ -63,6 +65,14 @@ func newOffer(path string, s *media.Stream, release func()) *offer {
 		}
 		o.flows = append(o.flows, f)
 	}
+	common, leave := all.join(s, o.flows)
+	for i, n := range common {
+		if n != nil {
+			o.flows[i].SSRC = n.Flow().SSRC
+		}
+	}
+	o.common = common
+	o.release = func() { leave(); release() }
 	return o
 }
 

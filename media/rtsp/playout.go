@@ -254,6 +254,11 @@ func (p *playout) begin(st *media.Stream, n uint64, now time.Time) {
 	p.reset()
 	p.now.at, p.now.unit, p.now.free = n, st.Unit(n), false
 	if p.hello != nil {
+		for _, l := range p.lanes {
+			if l.unison != nil {
+				l.flow.Seq = l.unison.From(st, uint8(l.track), n)
+			}
+		}
 		p.frames.Text(p.hello(p.now.unit.PTS))
 		p.hello = nil
 	}
@@ -284,7 +289,9 @@ func (p *playout) pack(st *media.Stream, n uint64) {
 		if l.out == nil || fits(st, u) {
 			before := l.flow
 			p.retell(st, l, &media.AccessUnit{Flags: u.Flags, PTS: u.PTS})
-			l.flow.Forward(st, u, p.writer(l))
+			if !p.together(st, l, u) {
+				l.flow.Forward(st, u, p.writer(l))
+			}
 			p.count(before, l.flow)
 			return
 		}
@@ -303,6 +310,24 @@ func (p *playout) pack(st *media.Stream, n uint64) {
 		l.flow.Packetize(st.Ring(), &units[i], p.writer(l))
 		p.count(before, l.flow)
 	}
+}
+
+// together sends u as everybody gets it, if the viewer has missed nothing so far and
+// was sent nothing of its own; else it leaves the unison.
+func (p *playout) together(st *media.Stream, l *lane, u media.Unit) bool {
+	if l.unison == nil {
+		return false
+	}
+	r := l.unison.Run(st, u)
+	if r == nil || r.First != l.flow.Seq {
+		l.unison = nil
+		return false
+	}
+	p.frames.Run(st.Ring(), r)
+	l.flow.Seq = r.Next
+	l.flow.Packets += r.Packets
+	l.flow.Octets += r.Octets
+	return true
 }
 
 // retell sends a viewer the parameter sets of a, a key picture, if they are no longer

@@ -73,12 +73,16 @@ func renumber(b []byte, seq uint16, ts uint32) {
 // TestNothingIsAllocatedForAPacket drives a stream by hand with one group of
 // pictures over and over, up to the system call.
 func TestNothingIsAllocatedForAPacket(t *testing.T) {
-	for _, program := range []bool{false, true} {
+	for _, from := range []string{"frames", "datagrams", "ps"} {
 		for _, udp := range []bool{false, true} {
-			t.Run(fmt.Sprintf("ps=%t/udp=%t", program, udp), func(t *testing.T) {
+			t.Run(fmt.Sprintf("from=%s/udp=%t", from, udp), func(t *testing.T) {
 				s, now := media.NewStream(media.StreamConfig{RingBytes: 4 << 20}, nil), time.Unix(1_700_000_000, 0)
+				program, put := from == "ps", mediatest.Put
 				opened := media.Opened{Tracks: []media.Track{{Codec: media.H264, ClockRate: 90000, PayloadType: 98, Parameters: mediatest.Parameters(media.H264)}}}
-				if program {
+				switch from {
+				case "frames":
+					opened.Front, put = framed, mediatest.PutFramed
+				case "ps":
 					opened = media.Opened{Carriage: media.CarriagePS, Unpacker: ps.NewUnpacker()}
 				}
 				s.Adopt(opened, now)
@@ -88,7 +92,7 @@ func TestNothingIsAllocatedForAPacket(t *testing.T) {
 				play := func() {
 					for _, b := range packets {
 						renumber(b, uint16(lap*len(packets)), uint32(lap*36000))
-						if err := s.PushRTP(0, mediatest.Put(s, b), now); err != nil {
+						if err := s.PushRTP(0, put(s, b), now); err != nil {
 							t.Fatal(err)
 						}
 						if renumber(b, -uint16(lap*len(packets)), -uint32(lap*36000)); b[1]&0x80 != 0 {
@@ -134,11 +138,22 @@ func groupOf(asProgram bool) (packets [][]byte) {
 	return packets
 }
 
+// startedIn attaches a session that plays the first track of s, interleaved, like all others do.
+func startedIn(t *testing.T, s *media.Stream, all *unisons) (*playout, net.Conn) {
+	t.Helper()
+	return begun(t, newOffer("cam1", s, func() {}, all), false)
+}
+
 // started attaches a session that plays the first track of s.
 func started(t *testing.T, s *media.Stream, udp bool) (*playout, net.Conn) {
 	t.Helper()
+	return begun(t, newOffer("cam1", s, func() {}, new(unisons)), udp)
+}
+
+// begun attaches a session that plays the first track of an offer.
+func begun(t *testing.T, o *offer, udp bool) (*playout, net.Conn) {
+	t.Helper()
 	conn, far := pair(t)
-	o := newOffer("cam1", s, func() {})
 	asked, ports := headers.Transport{Protocol: headers.TransportProtocolTCP}, newPairs([2]uint16{})
 	if udp {
 		sink, err := sock.ListenUDP(netip.MustParseAddrPort("127.0.0.1:0"))
@@ -156,7 +171,7 @@ func started(t *testing.T, s *media.Stream, udp bool) (*playout, net.Conn) {
 	o.lanes = append(o.lanes, l)
 	p := newPlayout(o, conn, "test")
 	p.hello = func(media.Ticks) []byte { return []byte("hello") }
-	if err := s.Attach(p); err != nil {
+	if err := o.stream.Attach(p); err != nil {
 		t.Fatal(err)
 	}
 	return p, far
@@ -189,12 +204,12 @@ func TestStalledViewerSurvivesARingThatGrows(t *testing.T) {
 func stall(t *testing.T, cfg media.StreamConfig, more int) *media.Stream {
 	t.Helper()
 	s, now := media.NewStream(cfg, nil), time.Unix(1_700_000_000, 0)
-	s.Adopt(media.Opened{Tracks: []media.Track{mediatest.VideoTrack(media.H264)}}, now)
+	s.Adopt(media.Opened{Front: framed, Tracks: []media.Track{mediatest.VideoTrack(media.H264)}}, now)
 	source := &mediatest.Packetizer{PayloadType: 96}
 	n := 0
 	push := func() {
 		for _, b := range source.Video(media.H264, uint32(3600*n), mediatest.Picture(media.H264, n%10 == 0, 20000, byte(n))...) {
-			if err := s.PushRTP(0, mediatest.Put(s, b), now); err != nil {
+			if err := s.PushRTP(0, mediatest.PutFramed(s, b), now); err != nil {
 				t.Fatal(err)
 			}
 		}

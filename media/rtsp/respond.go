@@ -136,7 +136,7 @@ func (v *viewer) want(ctx context.Context, path string) error {
 		return err
 	}
 	taste(ctx, s)
-	o := newOffer(path, s, release)
+	o := newOffer(path, s, release, &v.srv.unisons)
 	if o.empty() {
 		o.close()
 		return media.ErrNoTracks

@@ -66,6 +66,7 @@ type Server struct {
 	cfg     ServerConfig
 	ports   pairs
 	strikes *digest.Strikes
+	unisons unisons
 
 	bound    chan struct{} // closed once addr is known
 	mu       sync.Mutex

@@ -14,6 +14,7 @@ import (
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
 	"districtgateway/media/ps"
+	"districtgateway/media/rtp"
 )
 
 // people are users and their passwords.
@@ -141,6 +142,9 @@ func until(t *testing.T, what string, done func() bool) {
 	}
 }
 
+// framed is the room before packets that came interleaved.
+var framed = uint8(rtp.Interleaved.Prefix())
+
 // A feed fills a stream with numbered pictures, every tenth a key picture.
 type feed struct {
 	src   *mediatest.Source
@@ -152,12 +156,16 @@ type feed struct {
 
 func videoFeed(c media.Codec, program bool) *feed {
 	f := &feed{codec: c, ps: program, video: mediatest.Packetizer{PayloadType: 98, SSRC: 7, Seq: 65000}}
-	o := media.Opened{Tracks: []media.Track{{Codec: c, ClockRate: 90000, PayloadType: 98, Parameters: mediatest.Parameters(c)}}}
+	o := media.Opened{Front: framed, Tracks: f.tracks()}
 	if program {
 		o = media.Opened{Carriage: media.CarriagePS, Unpacker: ps.NewUnpacker()}
 	}
 	f.src = mediatest.NewSource(o)
 	return f
+}
+
+func (f *feed) tracks() []media.Track {
+	return []media.Track{{Codec: f.codec, ClockRate: 90000, PayloadType: 98, Parameters: mediatest.Parameters(f.codec)}}
 }
 
 // slice is what tells picture i from others.
@@ -234,11 +242,14 @@ func have(k *mediatest.Sink) int {
 
 func TestEveryPictureArrivesOnce(t *testing.T) {
 	for _, c := range []media.Codec{media.H264, media.H265} {
-		for _, program := range []bool{false, true} {
+		for _, from := range []string{"frames", "datagrams", "ps"} {
 			for _, udp := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/ps=%t/udp=%t", c, program, udp), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s/from=%s/udp=%t", c, from, udp), func(t *testing.T) {
 					t.Parallel()
-					f := videoFeed(c, program)
+					f := videoFeed(c, from == "ps")
+					if from == "datagrams" {
+						f.src = mediatest.NewSource(media.Opened{Tracks: f.tracks()})
+					}
 					h := newHouse(t, ServerConfig{}, channels{"cam1": f.src.Open})
 					f.push(14)
 					s, sink := h.watch(h.url, udp)

@@ -65,6 +65,9 @@ func (o *offer) prepare(track int, t headers.Transport, conn *sock.TCP, ports *p
 	}
 	if !udp {
 		l.channels = o.freeChannels(t.InterleavedIDs)
+		if n := o.common[track]; n != nil && n.Channel() == l.channels[0] {
+			l.unison = n
+		}
 		return l, nil
 	}
 	var err error

@@ -27,7 +27,7 @@ import (
 // twoTracks is a stream of H.264 and G.711A with one key picture in it.
 func twoTracks() *feed {
 	f := videoFeed(media.H264, false)
-	f.src = mediatest.NewSource(media.Opened{Tracks: []media.Track{
+	f.src = mediatest.NewSource(media.Opened{Front: framed, Tracks: []media.Track{
 		{Codec: media.H264, ClockRate: 90000, PayloadType: 98, Parameters: mediatest.Parameters(media.H264)},
 		{Codec: media.G711A, ClockRate: 8000, PayloadType: 8, Channels: 1},
 	}})
