@@ -67,14 +67,12 @@ type Server struct {
 	ports   pairs
 	strikes *digest.Strikes
 	unisons unisons
+	conns   *digest.Shares[netip.Addr] // by [digest.Origin]
 
-	bound    chan struct{} // closed once addr is known
-	mu       sync.Mutex
-	addr     netip.AddrPort
-	listens  bool               // at addr
-	open     int                // connections
-	from     map[netip.Addr]int // those by [digest.Origin]
-	declined uint64
+	bound   chan struct{} // closed once addr is known
+	mu      sync.Mutex
+	addr    netip.AddrPort
+	listens bool // at addr
 }
 
 // ServerStats are a server's counters.
@@ -104,14 +102,13 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Strikes = new(digest.Strikes)
 	}
 	return &Server{cfg: cfg, ports: newPairs(cfg.Ports), strikes: cfg.Strikes,
-		bound: make(chan struct{}), from: map[netip.Addr]int{}}, nil
+		conns: digest.NewShares[netip.Addr](cfg.Limit, addressShare), bound: make(chan struct{})}, nil
 }
 
 // Stats returns the counters. Any goroutine.
 func (s *Server) Stats() ServerStats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return ServerStats{s.open, s.declined}
+	open, declined := s.conns.Count()
+	return ServerStats{open, declined}
 }
 
 // Addr returns the address the server is bound to, once it is. Any goroutine.
@@ -192,19 +189,19 @@ func (s *Server) unbind() {
 
 // take serves a connection on a goroutine of its own, if there is room.
 func (s *Server) take(ctx context.Context, c *net.TCPConn, viewers *sync.WaitGroup) {
-	from := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-	if !s.enter(from) {
+	from := digest.Origin(c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr())
+	if !s.conns.Enter(from) {
 		c.Close()
 		return
 	}
 	conn, err := sock.NewTCP(c)
 	if err != nil {
-		s.leave(from)
+		s.conns.Leave(from)
 		s.cfg.Log.Warn("connection not accepted", "err", err)
 		return
 	}
 	viewers.Go(func() {
-		defer s.leave(from)
+		defer s.conns.Leave(from)
 		v := newViewer(s, conn)
 		defer conn.Close()
 		err := contained(func() error { return v.run(ctx) })
@@ -220,31 +217,6 @@ func contained(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// enter counts a connection; false if it is one too many.
-func (s *Server) enter(from netip.Addr) bool {
-	from = digest.Origin(from)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open >= s.cfg.Limit || s.from[from] >= max(s.cfg.Limit/addressShare, 1) {
-		s.declined++
-		return false
-	}
-	s.open++
-	s.from[from]++
-	return true
-}
-
-// leave counts a connection that has ended.
-func (s *Server) leave(from netip.Addr) {
-	from = digest.Origin(from)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open--
-	if s.from[from]--; s.from[from] == 0 {
-		delete(s.from, from)
-	}
 }
 
 // ha1 asks the users.

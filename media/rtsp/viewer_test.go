@@ -669,24 +669,3 @@ func TestOtherParameterSetsAreToldToWhoPlays(t *testing.T) {
 		t.Error("they come again and again")
 	}
 }
-
-func TestNetworkOfIPv6HasTheShareOfOneAddress(t *testing.T) {
-	s, err := NewServer(ServerConfig{Limit: 8, Streams: func(context.Context, string, string) (*media.Stream, func(), error) { return nil, nil, ErrNotFound }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, two := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
-	if !s.enter(one) || !s.enter(two) || s.enter(netip.MustParseAddr("2001:db8::3")) {
-		t.Error("a host of many addresses has more or less than its share")
-	}
-	if other := netip.MustParseAddr("2001:db8:0:1::1"); !s.enter(other) {
-		t.Error("another network is refused")
-	} else {
-		s.leave(other)
-	}
-	s.leave(one)
-	s.leave(two)
-	if st := s.Stats(); st.Open != 0 || len(s.from) != 0 {
-		t.Errorf("%+v and %v are left", st, s.from)
-	}
-}

@@ -41,7 +41,7 @@ type doorKey struct{}
 
 // welcome gives a connection its door.
 func (s *Server) welcome(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, doorKey{}, &door{digest.Gate{Realm: s.cfg.Realm, HA1: s.ha1}, originOf(c)})
+	return context.WithValue(ctx, doorKey{}, &door{digest.Gate{Realm: s.cfg.Realm, HA1: s.ha1}, addressOf(c)})
 }
 
 // A place is what a path names: the page of a stream, its WHEP endpoint, or a
@@ -332,13 +332,13 @@ type request struct {
 // open makes a session, and has it run. Where the main stream does not suit the
 // browser, the sub stream is tried.
 func (h *house) open(ctx context.Context, q request) (v *session, answer string, err error) {
-	if !h.srv.seat() {
+	if !h.srv.seats.Enter(q.who.User) {
 		return nil, "", errBusy
 	}
 	sits := false
 	defer func() {
 		if !sits { // for a panic, too
-			h.srv.rise()
+			h.srv.seats.Leave(q.who.User)
 		}
 	}()
 	if v, answer, err = h.make(ctx, q, q.path); err != nil {
@@ -360,7 +360,7 @@ func (h *house) open(ctx context.Context, q request) (v *session, answer string,
 	h.srv.enter(v)
 	go func() {
 		defer h.inside.Done()
-		defer h.srv.rise()
+		defer h.srv.seats.Leave(q.who.User)
 		v.run(h.ctx)
 	}()
 	return v, answer, nil

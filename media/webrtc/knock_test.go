@@ -3,7 +3,6 @@ package webrtc
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -125,31 +124,6 @@ func TestWhoNamesASessionByTCPIsHeard(t *testing.T) {
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(in, got); err != nil || string(got) != string(want) {
 		t.Errorf("%q, %v; want %q", got, err, want)
-	}
-}
-
-func TestNetworkOfIPv6HasTheShareOfOneAddress(t *testing.T) {
-	p := newPorch(nil)
-	host := func(network string, n int) netip.Addr {
-		return netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%s::%x", network, n+1))
-	}
-	for n := range mostConns / addrShare {
-		if !p.enter(host("a", n)) {
-			t.Fatalf("connection %d is refused", n)
-		}
-	}
-	if p.enter(host("a", 9999)) {
-		t.Error("one host of many addresses has more than its share")
-	}
-	if !p.enter(host("b", 0)) {
-		t.Error("another network is refused")
-	}
-	p.leave(host("b", 0))
-	for n := range mostConns / addrShare {
-		p.leave(host("a", n))
-	}
-	if p.open != 0 || len(p.from) != 0 {
-		t.Errorf("%d connections and %v are left", p.open, p.from)
 	}
 }
 

@@ -20,13 +20,12 @@ const (
 // none that would stand still for long while it is written to.
 type porch struct {
 	net.Listener
-
-	mu   sync.Mutex
-	open int
-	from map[netip.Addr]int // by [digest.Origin]
+	conns *digest.Shares[netip.Addr] // by [digest.Origin]
 }
 
-func newPorch(l net.Listener) *porch { return &porch{Listener: l, from: map[netip.Addr]int{}} }
+func newPorch(l net.Listener) *porch {
+	return &porch{Listener: l, conns: digest.NewShares[netip.Addr](mostConns, addrShare)}
+}
 
 // Accept waits for the next connection that there is room for. Errors other than
 // that the listener was closed pass: out of descriptors, or the far end has gone.
@@ -40,43 +39,21 @@ func (p *porch) Accept() (net.Conn, error) {
 			<-time.After(acceptPause)
 			continue
 		}
-		from := originOf(c)
-		if p.enter(from) {
-			return newGuest(c, func() { p.leave(from) }), nil
+		from := digest.Origin(addressOf(c))
+		if p.conns.Enter(from) {
+			return newGuest(c, func() { p.conns.Leave(from) }), nil
 		}
 		c.Close()
 	}
 }
 
-// originOf returns the address that a connection comes from.
-func originOf(c net.Conn) netip.Addr {
+// addressOf returns the address that a connection comes from.
+func addressOf(c net.Conn) netip.Addr {
 	a, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
 	return a.AddrPort().Addr().Unmap()
-}
-
-func (p *porch) enter(from netip.Addr) bool {
-	from = digest.Origin(from)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open >= mostConns || p.from[from] >= mostConns/addrShare {
-		return false
-	}
-	p.open++
-	p.from[from]++
-	return true
-}
-
-func (p *porch) leave(from netip.Addr) {
-	from = digest.Origin(from)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.open--
-	if p.from[from]--; p.from[from] == 0 {
-		delete(p.from, from)
-	}
 }
 
 // A guest is a connection that was let in.

@@ -53,6 +53,7 @@ type ServerConfig struct {
 const (
 	defaultLimit = 64
 	defaultRealm = "District Gateway"
+	userShare    = 2   // one user may have half of the sessions
 	mostConns    = 256 // connections to a port, a quarter of them from one address
 	headWithin   = 10 * time.Second
 	bodyWithin   = 20 * time.Second
@@ -71,10 +72,9 @@ type Server struct {
 	bound    chan struct{} // closed once addr is known
 	mu       sync.Mutex
 	addr     netip.AddrPort
-	ports    *ports              // nil: nobody listens at addr
-	sessions map[string]*session // by their secret names; nil: being made
-	taken    int                 // seats: sessions, and those being made
-	declined uint64
+	ports    *ports                 // nil: nobody listens at addr
+	sessions map[string]*session    // by their secret names
+	seats    *digest.Shares[string] // of users: sessions, and those being made
 }
 
 // ServerStats are a server's counters.
@@ -105,14 +105,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Strikes = new(digest.Strikes)
 	}
 	media := netip.AddrPortFrom(at.AddrPort().Addr().Unmap(), at.AddrPort().Port())
-	return &Server{cfg: cfg, media: media, pages: newPages(), strikes: cfg.Strikes, bound: make(chan struct{}), sessions: map[string]*session{}}, nil
+	return &Server{cfg: cfg, media: media, pages: newPages(), strikes: cfg.Strikes, bound: make(chan struct{}),
+		sessions: map[string]*session{}, seats: digest.NewShares[string](cfg.Limit, userShare)}, nil
 }
 
 // Stats returns the counters. Any goroutine.
 func (s *Server) Stats() ServerStats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return ServerStats{s.taken, s.declined}
+	open, declined := s.seats.Count()
+	return ServerStats{open, declined}
 }
 
 // Addr returns the address of HTTP, once it is bound. Any goroutine.
@@ -189,25 +189,6 @@ func (s *Server) unbind() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ports = nil
-}
-
-// seat takes a seat for a session; false if there is none.
-func (s *Server) seat() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.taken >= s.cfg.Limit {
-		s.declined++
-		return false
-	}
-	s.taken++
-	return true
-}
-
-// rise gives a seat back.
-func (s *Server) rise() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.taken--
 }
 
 // enter makes a session known by its name.

@@ -302,6 +302,26 @@ func TestBrowserThatNeverConnectsGivesUpItsSeat(t *testing.T) {
 	until(t, "it keeps its seat", func() bool { return h.server.Stats().Open == 0 && h.users() == 0 })
 }
 
+// One user does not take every seat: half of them are left for others.
+func TestOneUserHasHalfOfTheSeats(t *testing.T) {
+	t.Parallel()
+	f := newFeed(media.H264)
+	h := newRig(t, ServerConfig{Limit: 4}, map[string]media.Opener{"cam1": f.src.Open})
+	f.push(11)
+	for i := range 3 {
+		b := newBrowser(t, nil)
+		if seated := b.begin(h.base, "cam1"); seated != (i < 2) {
+			t.Errorf("session %d of a user: %s", i, b.answer.Status)
+		}
+	}
+	other := newBrowser(t, nil)
+	other.caller = newCaller(t, "li", "other")
+	if !other.begin(h.base, "cam1") {
+		t.Errorf("another user: %s %s", other.answer.Status, other.answer.text)
+	}
+	until(t, "they keep their seats", func() bool { return h.server.Stats().Open == 0 })
+}
+
 func TestUserWhoMayNotWatchAnyMoreIsCut(t *testing.T) {
 	t.Parallel()
 	f := newFeed(media.H264)

@@ -61,7 +61,7 @@ type WebRTC struct {
 	Listen    string   `toml:"listen" doc:"Address and TCP port of the pages; without an address, every one of this machine. Empty: off." default:":8889"`
 	Media     string   `toml:"media" doc:"Address and port of media, UDP, and TCP for browsers that UDP does not reach. Without an address, every one of this machine." default:":8189"`
 	Addresses []string `toml:"addresses" doc:"IP addresses of a NAT that forwards the media port to this machine, told to browsers besides its own." example:"[\"203.0.113.7\"]"`
-	Viewers   int      `toml:"viewers" doc:"Browsers at once." default:"64"`
+	Viewers   int      `toml:"viewers" doc:"Browsers at once, of which one user may have half." default:"64"`
 }
 
 // Extra returns Addresses, which have been checked.
