@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -71,6 +72,8 @@ func (p *Ports) free(port uint16) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(p.freed, func(_ uint16, until time.Time) bool { return !now.Before(until) })
 	delete(p.used, port)
-	p.freed[port] = time.Now().Add(portRest)
+	p.freed[port] = now.Add(portRest)
 }

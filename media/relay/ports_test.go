@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -188,4 +189,25 @@ func openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(list)
+}
+
+// What is remembered of ports does not grow with how many were used.
+func TestPortsThatHaveRestedAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := NewPorts(netip.MustParseAddr("127.0.0.1"), 30000, 39999)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1000 {
+			port, err := p.open(func(netip.AddrPort) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.free(port)
+			<-time.After(time.Second)
+		}
+		if n := len(p.freed); n != int(portRest/time.Second) {
+			t.Errorf("%d ports are remembered", n)
+		}
+	})
 }
