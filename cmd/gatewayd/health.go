@@ -86,7 +86,8 @@ func (c *control) streamMemory() api.Budget {
 func (c *control) process() api.Process {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m) // package runtime/metrics knows of an object only when its span is full, in lumps
-	p := api.Process{PID: os.Getpid(), Mallocs: m.Mallocs, Cycles: m.NumGC, Goroutines: runtime.NumGoroutine(), Memory: proportionalSize()}
+	p := api.Process{PID: os.Getpid(), Mallocs: m.Mallocs, Cycles: m.NumGC, Goroutines: runtime.NumGoroutine(), Memory: proportionalSize(),
+		Heap: m.HeapAlloc, Spans: m.HeapInuse, Stacks: m.StackInuse}
 	p.CPU, p.Garbage = processorTime()
 	for _, k := range c.hub.Streams() {
 		p.Packets += k.Stats.Packets

@@ -38,13 +38,15 @@ func (c *control) profile(w http.ResponseWriter, r *http.Request) {
 }
 
 // profile writes a profile of a kind. One of memory is made after a collection of
-// garbage, and what that freed is given back to the system.
+// garbage, and what is free is given back to the system, also what making the
+// profile took.
 func profile(ctx context.Context, kind string, length time.Duration, b *bytes.Buffer) error {
 	switch kind {
 	case api.ProfileProcessor:
 		return profileProcessor(ctx, length, b)
 	case api.ProfileMemory:
 		debug.FreeOSMemory()
+		defer debug.FreeOSMemory()
 		return pprof.Lookup("heap").WriteTo(b, 0)
 	case api.ProfileGoroutines:
 		return pprof.Lookup("goroutine").WriteTo(b, 1)

@@ -132,6 +132,9 @@ type Process struct {
 	Mallocs    uint64 `json:"mallocs"`      // objects allocated since the start
 	Packets    uint64 `json:"packets"`      // media packets received since the start
 	Goroutines int    `json:"goroutines"`
+	Heap       uint64 `json:"heap_bytes"`  // of objects, among them garbage since the last collection
+	Spans      uint64 `json:"span_bytes"`  // that hold them, with the holes between
+	Stacks     uint64 `json:"stack_bytes"` // of goroutines
 
 	// Processor time since the start, in seconds, as the Go runtime estimates it.
 	CPU     float64 `json:"cpu_seconds"`    // that goroutines and the runtime have had

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -44,8 +45,24 @@ type soaker struct {
 type rest struct {
 	at          time.Duration // since the begin of the soak
 	memory      int64         // of the daemon and its children that is not a copy of what a file has, in bytes
+	parts       parts
 	goroutines  int
 	descriptors int // of the daemon and its children
+}
+
+// parts are what memory is made of, in bytes.
+type parts struct {
+	Heap     int64 `json:"heap"`     // objects
+	Spans    int64 `json:"spans"`    // that hold them, with the holes between
+	Stacks   int64 `json:"stacks"`   // of goroutines
+	Own      int64 `json:"own"`      // pages of the daemon's own: heap, stacks, what the runtime needs for them
+	Rings    int64 `json:"rings"`    // pages of rings
+	Children int64 `json:"children"` // pages of the children's own
+}
+
+// least returns the least of both of each part.
+func (p parts) least(o parts) parts {
+	return parts{min(p.Heap, o.Heap), min(p.Spans, o.Spans), min(p.Stacks, o.Stacks), min(p.Own, o.Own), min(p.Rings, o.Rings), min(p.Children, o.Children)}
 }
 
 // A soak is a rig and what is done to it.
@@ -202,10 +219,15 @@ func (s *soak) read(ctx context.Context) error {
 }
 
 // count counts at each level, second after second, and keeps the least. A level's
-// garbage is collected before: what is left is what it holds.
+// garbage is collected before: what is left is what it holds, and a profile of that is
+// kept with the logs.
 func (s *soak) count(ctx context.Context) error {
 	for _, l := range s.levels {
-		if _, err := l.client.Profile(ctx, api.ProfileMemory, 0); err != nil {
+		held, err := l.client.Profile(ctx, api.ProfileMemory, 0)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(s.rig.bench.logs, fmt.Sprintf("heap-%s-%d.pprof", l.name, len(l.rests))), held, 0o600)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -223,6 +245,7 @@ func (s *soak) count(ctx context.Context) error {
 	for _, l := range s.levels {
 		n := l.rests[len(l.rests)-1]
 		line += fmt.Sprintf("; %s %s, %d goroutines, %d descriptors", l.name, mb(n.memory), n.goroutines, n.descriptors)
+		line += fmt.Sprintf(" %+v", n.parts)
 	}
 	s.rig.bench.say("%s", line)
 	return nil
@@ -244,10 +267,15 @@ func (l *soaker) count(ctx context.Context, at time.Duration, end time.Time) err
 	}
 	// Pages of the program come and go with the memory that others need, by several MB.
 	sum := foot.sum()
-	n := rest{at, sum.Anonymous + sum.Shared, status.Process.Goroutines, fds}
+	proc := status.Process
+	n := rest{at, sum.Anonymous + sum.Shared, parts{
+		Heap: int64(proc.Heap), Spans: int64(proc.Spans), Stacks: int64(proc.Stacks),
+		Own: foot.Daemon.Anonymous, Rings: sum.Shared, Children: foot.Children.Anonymous,
+	}, proc.Goroutines, fds}
 	if last := len(l.rests) - 1; last >= 0 && at-l.rests[last].at < soakRest-soakLook {
 		o := &l.rests[last]
 		o.memory, o.goroutines, o.descriptors = min(o.memory, n.memory), min(o.goroutines, n.goroutines), min(o.descriptors, n.descriptors)
+		o.parts = o.parts.least(n.parts)
 		return nil
 	}
 	l.rests = append(l.rests, n)
