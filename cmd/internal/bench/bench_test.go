@@ -191,13 +191,13 @@ func TestAStreamThatEndsEarlyIsAnError(t *testing.T) {
 func TestSlopeIsThatOfMostRests(t *testing.T) {
 	var rests []rest
 	for i := range 9 {
-		rests = append(rests, rest{at: time.Duration(i) * 10 * time.Minute, memory: int64(50e6 + 1e6*i)})
+		rests = append(rests, rest{at: time.Duration(i) * 10 * time.Minute, parts: parts{ownPages: int64(50e6 + 1e6*i)}})
 	}
-	rests[4].memory += 20e6 // an odd one
-	if got := slopeOf(rests); got < 5.9e6 || got > 6.1e6 {
+	rests[4].parts[ringPages] += 20e6 // an odd one
+	if got := slopeOf(rests, rest.memory); got < 5.9e6 || got > 6.1e6 {
 		t.Errorf("%.0f bytes an hour, want 6e6", got)
 	}
-	if got := slopeOf(rests[:1]); got != 0 {
+	if got := slopeOf(rests[:1], rest.memory); got != 0 {
 		t.Errorf("of one: %.0f", got)
 	}
 }

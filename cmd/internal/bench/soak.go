@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -44,25 +45,44 @@ type soaker struct {
 // A rest is the least that was counted while nobody came.
 type rest struct {
 	at          time.Duration // since the begin of the soak
-	memory      int64         // of the daemon and its children that is not a copy of what a file has, in bytes
 	parts       parts
 	goroutines  int
 	descriptors int // of the daemon and its children
 }
 
+// memory is what a level has that is not a copy of what a file has, in bytes.
+func (n rest) memory() int64 { return n.parts[ownPages] + n.parts[ringPages] + n.parts[childPages] }
+
 // parts are what memory is made of, in bytes.
-type parts struct {
-	Heap     int64 `json:"heap"`     // objects
-	Spans    int64 `json:"spans"`    // that hold them, with the holes between
-	Stacks   int64 `json:"stacks"`   // of goroutines
-	Own      int64 `json:"own"`      // pages of the daemon's own: heap, stacks, what the runtime needs for them
-	Rings    int64 `json:"rings"`    // pages of rings
-	Children int64 `json:"children"` // pages of the children's own
-}
+type parts [partCount]int64
+
+// The parts. Objects, their spans and stacks lie in the daemon's own pages.
+const (
+	objects    = iota // of the heap
+	spans             // that hold them, with the holes between
+	stacks            // of goroutines
+	ownPages          // of the daemon: heap, stacks, what the runtime needs for them
+	ringPages         // of rings
+	childPages        // of the children: as ownPages
+	partCount
+)
+
+var partNames = [partCount]string{"objects", "spans", "stacks", "own pages", "ring pages", "children's pages"}
 
 // least returns the least of both of each part.
 func (p parts) least(o parts) parts {
-	return parts{min(p.Heap, o.Heap), min(p.Spans, o.Spans), min(p.Stacks, o.Stacks), min(p.Own, o.Own), min(p.Rings, o.Rings), min(p.Children, o.Children)}
+	for i := range p {
+		p[i] = min(p[i], o[i])
+	}
+	return p
+}
+
+func (p parts) String() string {
+	var list []string
+	for i, n := range p {
+		list = append(list, fmt.Sprintf("%s %.2f", partNames[i], float64(n)/1e6))
+	}
+	return strings.Join(list, ", ")
 }
 
 // A soak is a rig and what is done to it.
@@ -244,8 +264,7 @@ func (s *soak) count(ctx context.Context) error {
 	line := fmt.Sprintf("%d viewers and %d readers came", s.came.watched, s.came.readers)
 	for _, l := range s.levels {
 		n := l.rests[len(l.rests)-1]
-		line += fmt.Sprintf("; %s %s, %d goroutines, %d descriptors", l.name, mb(n.memory), n.goroutines, n.descriptors)
-		line += fmt.Sprintf(" %+v", n.parts)
+		line += fmt.Sprintf("; %s %s (%s), %d goroutines, %d descriptors", l.name, mb(n.memory()), n.parts, n.goroutines, n.descriptors)
 	}
 	s.rig.bench.say("%s", line)
 	return nil
@@ -266,16 +285,14 @@ func (l *soaker) count(ctx context.Context, at time.Duration, end time.Time) err
 		return err
 	}
 	// Pages of the program come and go with the memory that others need, by several MB.
-	sum := foot.sum()
-	proc := status.Process
-	n := rest{at, sum.Anonymous + sum.Shared, parts{
-		Heap: int64(proc.Heap), Spans: int64(proc.Spans), Stacks: int64(proc.Stacks),
-		Own: foot.Daemon.Anonymous, Rings: sum.Shared, Children: foot.Children.Anonymous,
-	}, proc.Goroutines, fds}
+	p := status.Process
+	n := rest{at, parts{
+		objects: int64(p.Heap), spans: int64(p.Spans), stacks: int64(p.Stacks),
+		ownPages: foot.Daemon.Anonymous, ringPages: foot.sum().Shared, childPages: foot.Children.Anonymous,
+	}, p.Goroutines, fds}
 	if last := len(l.rests) - 1; last >= 0 && at-l.rests[last].at < soakRest-soakLook {
 		o := &l.rests[last]
-		o.memory, o.goroutines, o.descriptors = min(o.memory, n.memory), min(o.goroutines, n.goroutines), min(o.descriptors, n.descriptors)
-		o.parts = o.parts.least(n.parts)
+		o.parts, o.goroutines, o.descriptors = o.parts.least(n.parts), min(o.goroutines, n.goroutines), min(o.descriptors, n.descriptors)
 		return nil
 	}
 	l.rests = append(l.rests, n)
@@ -320,14 +337,17 @@ func (l *soaker) results(length time.Duration, lost, on string) []Result {
 		return nil
 	}
 	first, last := rests[0], rests[len(rests)-1]
-	slope := slopeOf(rests)
+	slope := slopeOf(rests, rest.memory)
 	memory := Result{
 		Name: "growth of memory, " + l.name, Bar: "<= 0.5 MB/h", Verdict: judge(slope, slopeBar, lost), On: on,
-		Measured: join(fmt.Sprintf("%+.2f MB/h over %d rests, from %s to %s", slope/1e6, len(rests), mb(first.memory), mb(last.memory)), lost),
+		Measured: join(fmt.Sprintf("%+.2f MB/h over %d rests, from %s to %s", slope/1e6, len(rests), mb(first.memory()), mb(last.memory())), lost),
 		Values:   map[string]float64{"bytes_per_hour": slope},
 	}
+	for i, name := range partNames {
+		memory.Values[name+", bytes_per_hour"] = slopeOf(rests, func(n rest) int64 { return n.parts[i] })
+	}
 	for _, n := range l.rests {
-		memory.Samples = append(memory.Samples, float64(n.memory))
+		memory.Samples = append(memory.Samples, float64(n.memory()))
 	}
 	goroutines, descriptors := last.goroutines-first.goroutines, last.descriptors-first.descriptors
 	return []Result{memory, {
@@ -337,13 +357,13 @@ func (l *soaker) results(length time.Duration, lost, on string) []Result {
 	}}
 }
 
-// slopeOf is the growth of memory in bytes an hour: the median of the slopes between any two
+// slopeOf is the growth of something in bytes an hour: the median of the slopes between any two
 // rests (Theil and Sen), which one odd rest does not move. Of fewer than two it is 0.
-func slopeOf(rests []rest) float64 {
+func slopeOf(rests []rest, bytes func(rest) int64) float64 {
 	var slopes []float64
 	for i, a := range rests {
 		for _, b := range rests[:i] {
-			slopes = append(slopes, float64(a.memory-b.memory)/(a.at-b.at).Hours())
+			slopes = append(slopes, float64(bytes(a)-bytes(b))/(a.at-b.at).Hours())
 		}
 	}
 	if len(slopes) == 0 {
