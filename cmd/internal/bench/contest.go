@@ -14,7 +14,7 @@ import (
 func tasks() []task {
 	return []task{
 		{name: "relay", sources: 16, readers: 1, bars: map[string]bar{"mediamtx": {3, 4.5}, "go2rtc": {1.5, 2.1}, "ZLMediaKit": {2.5, 3.6}, peer.ZLMPrompt: {}}},
-		{name: "fan-out", sources: 1, readers: 100, bars: map[string]bar{"mediamtx": {5, 8}, "go2rtc": {1.5, 2.2}, "ZLMediaKit": {5, 7.3}, peer.ZLMPrompt: {}}},
+		{name: "fan-out", sources: 1, readers: 100, bars: map[string]bar{"mediamtx": {5, 8}, "go2rtc": {1.5, 2.2}, "ZLMediaKit": {5, 7.3}, peer.ZLMPrompt: {}, peer.ZLMPushed: {5, 7.3}}},
 		{name: "fan-out-udp", sources: 1, readers: 100, udp: true, bars: map[string]bar{"mediamtx": {3, 4.3}, "ZLMediaKit": {2, 3}}},
 		{name: "record", sources: 16, record: true, bars: map[string]bar{"mediamtx": {2.5, 4}, "ZLMediaKit": {1.5, 2.3}}},
 	}

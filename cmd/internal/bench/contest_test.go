@@ -111,3 +111,21 @@ func TestTheGatewaysOwnJobIsAValidConfiguration(t *testing.T) {
 		t.Errorf("%+v: %v", f, err)
 	}
 }
+
+func TestWhoIsPushedToTakesPartInFanOutOnlyAndHasItsBar(t *testing.T) {
+	known := map[string]bool{}
+	for _, c := range peer.All() {
+		known[c.Name()] = true
+	}
+	for _, w := range tasks() {
+		for name := range w.bars {
+			if !known[name] {
+				t.Errorf("%s has a bar for %q, which is no peer", w.name, name)
+			}
+		}
+		pushed, in := w.bars[peer.ZLMPushed]
+		if in != (w.name == "fan-out") || in && pushed != w.bars["ZLMediaKit"] {
+			t.Errorf("%s: %v, bar %v", w.name, in, pushed)
+		}
+	}
+}

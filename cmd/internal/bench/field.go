@@ -144,7 +144,7 @@ func (f *field) begin(ctx context.Context, e entrant, n int, record bool) (*serv
 		if err := s.check(); err != nil {
 			return true, err
 		}
-		err := e.Begin(ctx, s.job)
+		err := s.engage(ctx)
 		return err == nil, err
 	})
 	if err := errors.Join(err, s.check()); err != nil {
@@ -152,6 +152,14 @@ func (f *field) begin(ctx context.Context, e entrant, n int, record bool) (*serv
 		return nil, err
 	}
 	return s, nil
+}
+
+// engage tells a server what to pull, or the source to publish it.
+func (s *server) engage(ctx context.Context) error {
+	if err := s.Begin(ctx, s.job); err != nil || !s.Can().Pushed {
+		return err
+	}
+	return s.field.source.Publish(ctx, s.urls(1))
 }
 
 func (s *server) end() {
@@ -188,7 +196,7 @@ func (s *server) open(ctx context.Context, r traffic.Request) error {
 
 // fed waits until the server has all its sources.
 func (s *server) fed(ctx context.Context) error {
-	p := patience{20 * time.Millisecond, 20 * time.Second, s.Name() + " pulls its sources"}
+	p := patience{20 * time.Millisecond, 20 * time.Second, s.Name() + " has its sources"}
 	return poll(ctx, p, func() (bool, error) {
 		sent, err := s.field.source.Sent(ctx)
 		return err == nil && sent.Playing >= len(s.job.Sources), errors.Join(err, s.check())

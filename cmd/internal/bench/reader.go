@@ -33,6 +33,9 @@ func measureReader(ctx context.Context, b *bench) ([]Result, error) {
 	var results []Result
 	var errs []error
 	for i, e := range f.entrants {
+		if e.Can().Pushed { // takes part in fan-out only
+			continue
+		}
 		list, err := f.newcomers(ctx, e, i == 0)
 		results = append(results, list...)
 		if err != nil {

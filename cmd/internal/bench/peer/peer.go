@@ -13,7 +13,7 @@ import (
 type Job struct {
 	Dir     string   // for its configuration and its recordings; exists
 	Host    string   // loopback address that is the server's alone
-	Sources []string // RTSP URLs to pull, over TCP
+	Sources []string // RTSP URLs to pull, over TCP; of a server that is pushed to, only their number counts
 	Record  bool     // record all of them below Recordings
 }
 
@@ -38,16 +38,18 @@ type Server interface {
 	// Begin does what is to be done once the program runs, and is tried again
 	// while that fails.
 	Begin(context.Context, Job) error
-	// URL is where readers find the n-th source.
+	// URL is where readers find the n-th source, and where it is published to a server
+	// that is pushed to.
 	URL(j Job, n int) string
 	// Can tells what it can do beside RTSP over TCP.
 	Can() Abilities
 }
 
-// Abilities are what not every server has.
+// Abilities are what not every server has, or is set to.
 type Abilities struct {
 	UDP    bool // gives streams over UDP
 	Record bool
+	Pushed bool // does not pull its sources: they are published to it by RTSP over TCP
 }
 
 // A Candidate is a server and the variable of the environment that names its program.
@@ -56,10 +58,10 @@ type Candidate struct {
 	Server
 }
 
-// All returns the servers. One is there twice: as it is by default, and set not to keep
-// a picture until the next one comes.
+// All returns the servers. One is there three times: as it is by default, set not to keep
+// a picture until the next one comes, and with streams that are pushed to it.
 func All() []Candidate {
-	return []Candidate{{"PEER_MEDIAMTX", mediamtx{}}, {"PEER_GO2RTC", go2rtc{}}, {"PEER_ZLM", zlm{}}, {"PEER_ZLM", zlm{prompt: true}}}
+	return []Candidate{{"PEER_MEDIAMTX", mediamtx{}}, {"PEER_GO2RTC", go2rtc{}}, {"PEER_ZLM", zlm{}}, {"PEER_ZLM", zlm{prompt: true}}, {"PEER_ZLM", zlm{pushed: true}}}
 }
 
 func stream(n int) string { return fmt.Sprintf("s%d", n) }

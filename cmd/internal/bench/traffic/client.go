@@ -46,33 +46,60 @@ func (l *link) close() {
 	}
 }
 
-// play asks a server for a stream and returns when it plays.
-func play(stream string, udp bool) (*link, error) {
+// connect makes a connection to a stream's server, on which everything has to be agreed
+// within the time of a handshake. It returns the stream's URL without the login, too.
+func connect(stream string) (c *client, bare string, err error) {
 	u, err := url.Parse(stream)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	conn, err := dialer().Dial("tcp", u.Host)
 	if err != nil {
+		return nil, "", err
+	}
+	c = &client{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), login: u.User}
+	u.User = nil
+	_ = conn.SetDeadline(time.Now().Add(handshake)) // a TCP connection has deadlines
+	return c, u.String(), nil
+}
+
+// play asks a server for a stream and returns when it plays.
+func play(stream string, udp bool) (*link, error) {
+	c, at, err := connect(stream)
+	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), login: u.User}
-	u.User = nil
-	l := &link{conn: conn}
-	_ = conn.SetDeadline(time.Now().Add(handshake)) // a TCP connection has deadlines
-	if err := c.start(u.String(), l, udp); err != nil {
+	l := &link{conn: c.conn}
+	if err := c.start(at, l, udp); err != nil {
 		l.close()
-		return nil, fmt.Errorf("%s: %w", u, err)
+		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	_ = conn.SetDeadline(time.Time{})
+	_ = c.conn.SetDeadline(time.Time{})
 	rest, _ := c.in.Peek(c.in.Buffered()) // what is buffered can be had
 	l.left = append(c.early, rest...)
 	return l, nil
 }
 
+// publish asks a server to take a stream and returns when it wants the packets.
+func publish(stream string) (*client, error) {
+	c, at, err := connect(stream)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.record(at); err != nil {
+		c.conn.Close()
+		return nil, fmt.Errorf("%s: %w", at, err)
+	}
+	_ = c.conn.SetDeadline(time.Time{})
+	return c, nil
+}
+
+// overTCP is the transport of media on the connection of the requests.
+const overTCP = "RTP/AVP/TCP;unicast;interleaved=0-1"
+
 // start walks through DESCRIBE, SETUP and PLAY.
 func (c *client) start(stream string, l *link, udp bool) error {
-	header, body, err := c.ask("DESCRIBE", stream, "Accept: application/sdp\r\n")
+	header, sdp, err := c.ask("DESCRIBE", stream, "Accept: application/sdp\r\n", "")
 	if err != nil {
 		return err
 	}
@@ -80,7 +107,7 @@ func (c *client) start(stream string, l *link, udp bool) error {
 	if base == "" {
 		base = stream
 	}
-	transport := "RTP/AVP/TCP;unicast;interleaved=0-1"
+	transport := overTCP
 	if udp {
 		if err := l.ports(); err != nil {
 			return err
@@ -88,16 +115,41 @@ func (c *client) start(stream string, l *link, udp bool) error {
 		port := l.rtp.LocalAddr().(*net.UDPAddr).Port
 		transport = fmt.Sprintf("RTP/AVP;unicast;client_port=%d-%d", port, port+1)
 	}
-	header, _, err = c.ask("SETUP", trackOf(base, string(body)), "Transport: "+transport+"\r\n")
+	if err := c.setup(trackOf(base, string(sdp)), transport); err != nil {
+		return err
+	}
+	_, _, err = c.ask("PLAY", base, "Range: npt=0.000-\r\n", "")
+	return err
+}
+
+// record walks through OPTIONS, ANNOUNCE, SETUP and RECORD (RFC 2326 §10.3, §10.11).
+func (c *client) record(stream string) error {
+	if _, _, err := c.ask("OPTIONS", stream, "", ""); err != nil {
+		return err
+	}
+	sdp := describe()
+	if _, _, err := c.ask("ANNOUNCE", stream, "Content-Type: application/sdp\r\n", sdp); err != nil {
+		return err
+	}
+	if err := c.setup(trackOf(stream, sdp), overTCP+";mode=record"); err != nil {
+		return err
+	}
+	_, _, err := c.ask("RECORD", stream, "Range: npt=0.000-\r\n", "")
+	return err
+}
+
+// setup agrees on a transport, and with it on a session.
+func (c *client) setup(track, transport string) error {
+	header, _, err := c.ask("SETUP", track, "Transport: "+transport+"\r\n", "")
 	if err != nil {
 		return err
 	}
 	c.session, _, _ = strings.Cut(header.Get("Session"), ";")
-	if got := header.Get("Transport"); udp == strings.Contains(got, "TCP") || !udp && !strings.Contains(got, "interleaved=0-1") {
+	got, tcp := header.Get("Transport"), strings.Contains(transport, "TCP")
+	if tcp != strings.Contains(got, "TCP") || tcp && !strings.Contains(got, "interleaved=0-1") {
 		return fmt.Errorf("transport %q", got)
 	}
-	_, _, err = c.ask("PLAY", base, "Range: npt=0.000-\r\n")
-	return err
+	return nil
 }
 
 // trackOf returns the URL of the first video track of a description (RFC 2326 §C.1.1).
@@ -145,9 +197,9 @@ func (l *link) ports() error {
 }
 
 // ask sends a request, once more with a password if the server wants one.
-func (c *client) ask(method, target, headers string) (textproto.MIMEHeader, []byte, error) {
+func (c *client) ask(method, target, headers, content string) (textproto.MIMEHeader, []byte, error) {
 	for {
-		status, header, body, err := c.exchange(method, target, headers)
+		status, header, body, err := c.exchange(method, target, headers, content)
 		switch {
 		case err != nil:
 			return nil, nil, fmt.Errorf("%s: %w", method, err)
@@ -163,7 +215,7 @@ func (c *client) ask(method, target, headers string) (textproto.MIMEHeader, []by
 	}
 }
 
-func (c *client) exchange(method, target, headers string) (status int, header textproto.MIMEHeader, body []byte, err error) {
+func (c *client) exchange(method, target, headers, content string) (status int, header textproto.MIMEHeader, body []byte, err error) {
 	c.seq++
 	request := fmt.Sprintf("%s %s RTSP/1.0\r\nCSeq: %d\r\n%s", method, target, c.seq, headers)
 	if c.session != "" {
@@ -177,7 +229,10 @@ func (c *client) exchange(method, target, headers string) (status int, header te
 		}
 		request += "Authorization: " + cred.String() + "\r\n"
 	}
-	if _, err := io.WriteString(c.conn, request+"\r\n"); err != nil {
+	if content != "" {
+		request += fmt.Sprintf("Content-Length: %d\r\n", len(content))
+	}
+	if _, err := io.WriteString(c.conn, request+"\r\n"+content); err != nil {
 		return 0, nil, nil, err
 	}
 	return c.response()

@@ -76,6 +76,12 @@ func (c *Client) Sent(ctx context.Context) (Sent, error) {
 	return call[Sent](ctx, c, "Source.Read", Nothing{})
 }
 
+// Publish is [Source.Publish].
+func (c *Client) Publish(ctx context.Context, urls []string) error {
+	_, err := call[Nothing](ctx, c, "Source.Publish", urls)
+	return err
+}
+
 // Open is [Sinks.Open].
 func (c *Client) Open(ctx context.Context, r Request) error {
 	_, err := call[Nothing](ctx, c, "Sinks.Open", r)

@@ -20,7 +20,7 @@ import (
 // A Source is an RTSP server for any number of streams, over TCP only: whatever
 // path is asked for is a stream of its own, whose last part is its number. That number decides the
 // phase of its pictures, so that streams do not send at the same time.
-// Nobody has to log in. Its methods are called by [Dial]'s client.
+// Nobody has to log in. It also publishes streams, to servers that take what is sent to them. Its methods are called by [Dial]'s client.
 type Source struct {
 	clip     []unit
 	listener net.Listener
@@ -62,6 +62,35 @@ func (s *Source) Read(_ Nothing, sent *Sent) error {
 	return nil
 }
 
+// Publish sends streams to servers that have not asked for them: the n-th stream to the n-th
+// URL. It answers when all of them are taken; if one is not, none is sent.
+func (s *Source) Publish(urls []string, _ *Nothing) error {
+	var list []*client
+	for _, u := range urls {
+		c, err := publish(u)
+		if err != nil {
+			for _, c := range list {
+				c.conn.Close()
+			}
+			return err
+		}
+		list = append(list, c)
+	}
+	for n, c := range list {
+		go s.push(c, n) // ends with the connection
+	}
+	return nil
+}
+
+// push sends the n-th stream until the connection ends, and drops the reports that come.
+func (s *Source) push(c *client, n int) {
+	defer c.conn.Close()
+	f := &feed{conn: c.conn, stop: make(chan struct{})}
+	defer close(f.stop)
+	go s.feed(f, n)
+	_, _ = io.Copy(io.Discard, c.in) // a server that goes is heard of by its readers
+}
+
 func (s *Source) accept() {
 	for {
 		c, err := s.listener.Accept()
@@ -75,7 +104,7 @@ func (s *Source) accept() {
 	}
 }
 
-// A feed is one connection of a server.
+// A feed is one connection with a server.
 type feed struct {
 	conn    net.Conn
 	mu      sync.Mutex // answers and pictures are written whole

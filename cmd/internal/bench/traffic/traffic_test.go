@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"errors"
 	"net/url"
 	"path/filepath"
 	"testing"
@@ -108,8 +109,8 @@ func pictureLength(list [][]byte, at int) int {
 	return n
 }
 
-// A source and sinks in one process, joined as they are in two.
-func TestSinksReceiveWhatASourceSends(t *testing.T) {
+// serveTraffic runs a source and sinks in this process and returns who calls them.
+func serveTraffic(t *testing.T) *Client {
 	socket := filepath.Join(t.TempDir(), "load")
 	served := make(chan error, 1)
 	go func() { served <- Serve(socket) }()
@@ -117,6 +118,17 @@ func TestSinksReceiveWhatASourceSends(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := errors.Join(c.Close(), <-served); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// A source and sinks in one process, joined as they are in two.
+func TestSinksReceiveWhatASourceSends(t *testing.T) {
+	c := serveTraffic(t)
 	addr, err := c.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -141,11 +153,5 @@ func TestSinksReceiveWhatASourceSends(t *testing.T) {
 	}
 	if sent, err := c.Sent(t.Context()); err != nil || sent.Packets < r.Packets/3 {
 		t.Errorf("sent %+v: %v", sent, err)
-	}
-	if err := c.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := <-served; err != nil {
-		t.Error(err)
 	}
 }
