@@ -129,7 +129,10 @@ func poll(ctx context.Context, p patience, done func() (bool, error)) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("not within %s: %s", p.limit, p.what), err)
+			if err == nil {
+				return fmt.Errorf("not within %s: %s", p.limit, p.what)
+			}
+			return fmt.Errorf("not within %s: %s: %w", p.limit, p.what, err)
 		}
 		if err := sleep(ctx, p.every); err != nil {
 			return err
