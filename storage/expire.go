@@ -185,6 +185,7 @@ type indexStats struct {
 	bytes, segments int64
 	free, space     int64 // of the file system
 	oldest          int64 // start of the first segment; 0: none
+	held            int64 // bytes of memory of the child's own: see heldMemory
 	channels        []string
 }
 
@@ -193,7 +194,7 @@ func (x *index) stats() (indexStats, error) {
 	if err := unix.Statfs(x.dir, &fs); err != nil {
 		return indexStats{}, fmt.Errorf("look at volume: %w", err)
 	}
-	s := indexStats{free: int64(fs.Bavail) * int64(fs.Bsize), space: int64(fs.Blocks) * int64(fs.Bsize), channels: x.channels()}
+	s := indexStats{free: int64(fs.Bavail) * int64(fs.Bsize), space: int64(fs.Blocks) * int64(fs.Bsize), held: heldMemory(), channels: x.channels()}
 	for _, name := range slices.Sorted(maps.Keys(x.months)) {
 		b, n := x.months[name].totals()
 		s.bytes += b

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/metrics"
 	"syscall"
 	"time"
 )
@@ -183,9 +184,17 @@ func (s *server) rebuild() error {
 	return nil
 }
 
+// heldMemory returns the bytes of objects that the last collection of garbage found in
+// use, and of goroutines' stacks.
+func heldMemory() int64 {
+	samples := [...]metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(samples[:])
+	return int64(samples[0].Value.Uint64() + samples[1].Value.Uint64())
+}
+
 func (s *indexStats) encode() []byte {
 	var b []byte
-	for _, v := range []int64{s.bytes, s.segments, s.free, s.space, s.oldest} {
+	for _, v := range []int64{s.bytes, s.segments, s.free, s.space, s.oldest, s.held} {
 		b = binary.BigEndian.AppendUint64(b, uint64(v))
 	}
 	b = binary.AppendUvarint(b, uint64(len(s.channels)))
@@ -199,7 +208,7 @@ func (s *indexStats) encode() []byte {
 // parent asks every other second.
 func decodeStats(b []byte, known []string) (indexStats, error) {
 	d := decoder{b: b}
-	s := indexStats{bytes: int64(d.u64()), segments: int64(d.u64()), free: int64(d.u64()), space: int64(d.u64()), oldest: int64(d.u64())}
+	s := indexStats{bytes: int64(d.u64()), segments: int64(d.u64()), free: int64(d.u64()), space: int64(d.u64()), oldest: int64(d.u64()), held: int64(d.u64())}
 	n := int(min(d.uvarint(), uint64(len(b))))
 	s.channels = make([]string, 0, n)
 	for i := range n {

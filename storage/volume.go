@@ -264,8 +264,9 @@ type VolumeStats struct {
 	Expired         uint64    // segments deleted by retention since the start
 	Pending         int       // rows waiting for the index
 	ChildStarts     uint64
-	Ready           bool // the last 24 hours can be queried
-	Recovering      bool // the index is being brought in line with the segments
+	ChildMemory     int64 // bytes of objects and stacks in use there
+	Ready           bool  // the last 24 hours can be queried
+	Recovering      bool  // the index is being brought in line with the segments
 	Disk            DiskStats
 }
 
@@ -290,7 +291,7 @@ func (v *Volume) Stats() VolumeStats {
 	st.Pending = len(k.pending)
 	k.mu.Unlock()
 	if t := k.totals.Load(); t != nil {
-		st.Bytes, st.Segments, st.Free, st.Space = t.bytes, t.segments, t.free, t.space
+		st.Bytes, st.Segments, st.Free, st.Space, st.ChildMemory = t.bytes, t.segments, t.free, t.space, t.held
 		if t.oldest > 0 {
 			st.Oldest = time.Unix(0, t.oldest).UTC()
 		}

@@ -86,9 +86,11 @@ func (c *control) streamMemory() api.Budget {
 func (c *control) process() api.Process {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m) // package runtime/metrics knows of an object only when its span is full, in lumps
-	p := api.Process{PID: os.Getpid(), Mallocs: m.Mallocs, Cycles: m.NumGC, Goroutines: runtime.NumGoroutine(), Memory: proportionalSize(),
-		Heap: m.HeapAlloc, Spans: m.HeapInuse, Stacks: m.StackInuse}
+	p := api.Process{PID: os.Getpid(), Mallocs: m.Mallocs, Cycles: m.NumGC, Goroutines: runtime.NumGoroutine(), Memory: proportionalSize(), Stacks: m.StackInuse}
 	p.CPU, p.Garbage = processorTime()
+	live := [...]metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live[:])
+	p.Objects = live[0].Value.Uint64()
 	for _, k := range c.hub.Streams() {
 		p.Packets += k.Stats.Packets
 	}
@@ -152,7 +154,7 @@ func volumeOf(path string, v *storage.Volume) api.Volume {
 	st := v.Stats()
 	return api.Volume{
 		Path: path, ID: v.Identity().Volume, State: volumeState(st.Disk.Stalled, v.Failing()), Used: st.Bytes + st.OpenBytes, Free: st.Free,
-		Oldest: st.Oldest, Segments: int(st.Segments) + st.Open,
+		Oldest: st.Oldest, Segments: int(st.Segments) + st.Open, Memory: st.ChildMemory,
 	}
 }
 

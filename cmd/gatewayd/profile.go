@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"time"
@@ -19,8 +20,10 @@ const (
 	longestProfile = time.Minute
 )
 
-// profile answers what the daemon itself is doing, for whoever maintains it.
+// profile answers what the daemon itself is doing, for whoever maintains it. What making
+// it took is given back to the system.
 func (c *control) profile(w http.ResponseWriter, r *http.Request) {
+	defer debug.FreeOSMemory()
 	length, err := durationOf(r, "for")
 	if err == nil && length > longestProfile {
 		err = badRequest{fmt.Errorf("for=%s: want %s at most", length, longestProfile)}
@@ -38,15 +41,13 @@ func (c *control) profile(w http.ResponseWriter, r *http.Request) {
 }
 
 // profile writes a profile of a kind. One of memory is made after a collection of
-// garbage, and what is free is given back to the system, also what making the
-// profile took.
+// garbage.
 func profile(ctx context.Context, kind string, length time.Duration, b *bytes.Buffer) error {
 	switch kind {
 	case api.ProfileProcessor:
 		return profileProcessor(ctx, length, b)
 	case api.ProfileMemory:
-		debug.FreeOSMemory()
-		defer debug.FreeOSMemory()
+		runtime.GC()
 		return pprof.Lookup("heap").WriteTo(b, 0)
 	case api.ProfileGoroutines:
 		return pprof.Lookup("goroutine").WriteTo(b, 1)

@@ -132,9 +132,8 @@ type Process struct {
 	Mallocs    uint64 `json:"mallocs"`      // objects allocated since the start
 	Packets    uint64 `json:"packets"`      // media packets received since the start
 	Goroutines int    `json:"goroutines"`
-	Heap       uint64 `json:"heap_bytes"`  // of objects, among them garbage since the last collection
-	Spans      uint64 `json:"span_bytes"`  // that hold them, with the holes between
-	Stacks     uint64 `json:"stack_bytes"` // of goroutines
+	Objects    uint64 `json:"object_bytes"` // that the last collection of garbage found in use
+	Stacks     uint64 `json:"stack_bytes"`  // of goroutines
 
 	// Processor time since the start, in seconds, as the Go runtime estimates it.
 	CPU     float64 `json:"cpu_seconds"`    // that goroutines and the runtime have had
@@ -195,6 +194,7 @@ type Volume struct {
 	Free     int64     `json:"free_bytes"`
 	Oldest   time.Time `json:"oldest,omitzero"`
 	Segments int       `json:"segments"`
+	Memory   int64     `json:"memory_bytes"` // of its process: objects and stacks in use
 }
 
 // A Recording is one interval without a hole, or with Gap set, a hole.

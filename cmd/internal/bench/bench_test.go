@@ -191,9 +191,9 @@ func TestAStreamThatEndsEarlyIsAnError(t *testing.T) {
 func TestSlopeIsThatOfMostRests(t *testing.T) {
 	var rests []rest
 	for i := range 9 {
-		rests = append(rests, rest{at: time.Duration(i) * 10 * time.Minute, parts: parts{ownPages: int64(50e6 + 1e6*i)}})
+		rests = append(rests, rest{at: time.Duration(i) * 10 * time.Minute, parts: parts{objects: int64(50e6 + 1e6*i)}})
 	}
-	rests[4].parts[ringPages] += 20e6 // an odd one
+	rests[4].parts[rings] += 20e6 // an odd one
 	if got := slopeOf(rests, rest.memory); got < 5.9e6 || got > 6.1e6 {
 		t.Errorf("%.0f bytes an hour, want 6e6", got)
 	}

@@ -104,8 +104,8 @@ func memoryOf(pid int) (m Memory, err error) {
 	return m, nil
 }
 
-// children returns the processes that a process started.
-func children(pid int) (list []int, err error) {
+// childrenOf returns the processes that a process started.
+func childrenOf(pid int) (list []int, err error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (p *process) footprint() (f footprint, err error) {
 	if f.Daemon, err = memoryOf(p.pid()); err != nil {
 		return f, err
 	}
-	ids, err := children(p.pid())
+	ids, err := childrenOf(p.pid())
 	for _, id := range ids {
 		m, err2 := memoryOf(id)
 		f.Children = f.Children.plus(m)
@@ -164,7 +164,7 @@ func (p *process) processorTime() (sum time.Duration, err error) {
 
 // tasks returns the path of one file of each thread of the process and of its children.
 func (p *process) tasks(file string) (paths []string) {
-	ids, _ := children(p.pid()) // the pattern is good
+	ids, _ := childrenOf(p.pid()) // the pattern is good
 	for _, id := range append(ids, p.pid()) {
 		list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/%s", id, file)) // so is this one
 		paths = append(paths, list...)

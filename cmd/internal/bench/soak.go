@@ -50,24 +50,26 @@ type rest struct {
 	descriptors int // of the daemon and its children
 }
 
-// memory is what a level has that is not a copy of what a file has, in bytes.
-func (n rest) memory() int64 { return n.parts[ownPages] + n.parts[ringPages] + n.parts[childPages] }
+// memory is what a level holds, in bytes. Of pages the runtime has more, takes more and
+// gives them back, by megabytes from one second to the next; they are told besides.
+func (n rest) memory() int64 {
+	return n.parts[objects] + n.parts[stacks] + n.parts[rings] + n.parts[children]
+}
 
 // parts are what memory is made of, in bytes.
 type parts [partCount]int64
 
-// The parts. Objects, their spans and stacks lie in the daemon's own pages.
+// The parts.
 const (
-	objects    = iota // of the heap
-	spans             // that hold them, with the holes between
-	stacks            // of goroutines
-	ownPages          // of the daemon: heap, stacks, what the runtime needs for them
-	ringPages         // of rings
-	childPages        // of the children: as ownPages
+	objects  = iota // of the daemon, in use
+	stacks          // of its goroutines
+	rings           // pages of them
+	children        // objects and stacks of the volumes' processes
+	pages           // of the daemon's own and of its children's, which hold objects and stacks
 	partCount
 )
 
-var partNames = [partCount]string{"objects", "spans", "stacks", "own pages", "ring pages", "children's pages"}
+var partNames = [partCount]string{"objects", "stacks", "rings", "children", "pages"}
 
 // least returns the least of both of each part.
 func (p parts) least(o parts) parts {
@@ -284,12 +286,11 @@ func (l *soaker) count(ctx context.Context, at time.Duration, end time.Time) err
 	if err != nil {
 		return err
 	}
-	// Pages of the program come and go with the memory that others need, by several MB.
-	p := status.Process
-	n := rest{at, parts{
-		objects: int64(p.Heap), spans: int64(p.Spans), stacks: int64(p.Stacks),
-		ownPages: foot.Daemon.Anonymous, ringPages: foot.sum().Shared, childPages: foot.Children.Anonymous,
-	}, p.Goroutines, fds}
+	p, sum := status.Process, foot.sum()
+	n := rest{at, parts{objects: int64(p.Objects), stacks: int64(p.Stacks), rings: sum.Shared, pages: sum.Anonymous}, p.Goroutines, fds}
+	for _, v := range status.Volumes {
+		n.parts[children] += v.Memory
+	}
 	if last := len(l.rests) - 1; last >= 0 && at-l.rests[last].at < soakRest-soakLook {
 		o := &l.rests[last]
 		o.parts, o.goroutines, o.descriptors = o.parts.least(n.parts), min(o.goroutines, n.goroutines), min(o.descriptors, n.descriptors)
@@ -301,7 +302,7 @@ func (l *soaker) count(ctx context.Context, at time.Duration, end time.Time) err
 
 // descriptors counts those of the process and of its children.
 func (p *process) descriptors() (sum int, err error) {
-	ids, err := children(p.pid())
+	ids, err := childrenOf(p.pid())
 	if err != nil {
 		return 0, err
 	}
