@@ -26,6 +26,7 @@ func TestKilledChildComesBackAndGetsItsRows(t *testing.T) {
 	if n := r.vol.Stats().ChildStarts; n < 4 {
 		t.Fatalf("the child was started %d times: it was not killed", n)
 	}
+	await(t, "what it holds of memory", func() bool { return r.vol.Stats().ChildMemory > 64<<10 })
 	rows, err := r.vol.askRows(t.Context(), query{channel: "cam", to: 1 << 62})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -58,4 +59,22 @@ func TestProcessorIsProfiledForOneAtATime(t *testing.T) {
 	if err := profile(t.Context(), api.ProfileProcessor, time.Microsecond, &second); err != nil {
 		t.Errorf("after it: %v", err)
 	}
+}
+
+// After a profile of memory the daemon says what it holds.
+func TestStatusTellsWhatIsHeld(t *testing.T) {
+	g := launch(t, stateDir(t), districtCode, "[record]\nenabled = false\n", anyPorts)
+	defer g.stop()
+	hold := make([]byte, 64<<20)
+	if _, err := g.client.Profile(t.Context(), api.ProfileMemory, 0); err != nil {
+		t.Fatal(err)
+	}
+	if p := g.status().Process; p.Objects < uint64(len(hold)) || p.Stacks == 0 {
+		t.Errorf("%d bytes of objects, %d of stacks, %d known", p.Objects, p.Stacks, len(hold))
+	}
+	runtime.KeepAlive(hold)
+	await(t, "what is not held any more is not told any more", func() bool {
+		_, err := g.client.Profile(t.Context(), api.ProfileMemory, 0)
+		return err == nil && g.status().Process.Objects < 64<<20
+	})
 }
