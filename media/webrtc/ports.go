@@ -166,7 +166,7 @@ func (p *ports) open(a netip.Addr) (*ice.UDPMuxDefault, error) {
 		p.udp = map[netip.Addr]*ice.UDPMuxDefault{}
 	}
 	p.port = conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	p.udp[a] = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: conn, Logger: logger{p.log}})
+	p.udp[a] = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: shared{conn}, Logger: logger{p.log}})
 	return p.udp[a], nil
 }
 
