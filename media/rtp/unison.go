@@ -13,15 +13,17 @@ import (
 // connection one piece instead of two a packet.
 //
 // That takes room before the payload, which packets have that came interleaved
-// themselves: see [media.Packet]. A connection that missed something, or
-// was sent something of its own, goes on without the others, under headers of its own.
+// themselves (see [media.Packet]), or under a header longer than ours. A connection that
+// missed something, or was sent something of its own, goes on without the others, under
+// headers of its own. A track has one unison at a time: another one would write over
+// what this one gives out. It belongs to the owner of the stream.
 type Unison struct {
 	flow    Flow
 	channel byte
 
-	// The packets that are made lie in the ring from position from on, before position
-	// to. Next is the number of the first one that is not.
-	from, to, next uint64
+	// The packets that are made are those of the track from number first on, before
+	// number next.
+	first, next uint64
 
 	run  Run
 	head [room]byte
@@ -30,13 +32,12 @@ type Unison struct {
 // room is what is written before the payload of a packet, in bytes.
 const room = 4 + HeaderSize
 
-// A Run is the packets of one unit as a [Unison] made them.
+// A Run is the packets of one unit as a [Unison] made them: at least one.
 type Run struct {
 	First, Next     uint16 // sequence numbers of the first packet, and of what comes after the last
 	Packets, Octets uint32 // how many, and their payload in bytes
 
-	begin, end uint64 // their numbers in the stream
-	at         uint64 // position of the first one
+	begin, end uint64 // their numbers in the flow of the stream
 	ranges     []media.Range
 	ends       []int // positions after each packet, from the beginning of the run
 }
@@ -44,8 +45,8 @@ type Run struct {
 // NewUnison makes a unison of f on a channel.
 func NewUnison(f Flow, channel byte) *Unison { return &Unison{flow: f, channel: channel} }
 
-// Flow returns what all connections have in common. Any goroutine; numbers and counters
-// are those of the beginning.
+// Flow returns what all connections have in common, without numbers and counters. Any
+// goroutine.
 func (n *Unison) Flow() Flow {
 	return Flow{Codec: n.flow.Codec, Rate: n.flow.Rate, PayloadType: n.flow.PayloadType, SSRC: n.flow.SSRC}
 }
@@ -54,43 +55,40 @@ func (n *Unison) Flow() Flow {
 func (n *Unison) Channel() byte { return n.channel }
 
 // Run returns the packets of u, a unit of the flow's track in [media.CarriageRTP] that
-// is held; nil if they cannot be made where they lie, or are not made like those
-// after them. It is valid until the next call.
+// is held; nil if they cannot be made where they lie, or come before some that are made.
+// It is valid until the next call.
 func (n *Unison) Run(s *media.Stream, u media.Unit) *Run {
-	at := s.Packet(u.Flow, u.First).Off
-	if r := &n.run; len(r.ends) > 0 && at == r.at && u.First == r.begin && u.End == r.end {
+	if r := &n.run; u.First == r.begin && u.End == r.end {
 		return r
 	}
 	switch {
-	case at >= n.to:
-		if !roomy(s, u) {
-			return nil
-		}
-		n.make(s, u, at)
-	case at < n.from || s.Packet(u.Flow, u.End-1).Off >= n.to:
+	case n.made(u):
+	case u.First < n.next || !roomy(s, u):
 		return nil
+	default:
+		n.make(s, u)
 	}
-	n.gather(s, u, at)
+	n.gather(s, u)
 	return &n.run
 }
 
-// roomy reports whether the packets of u have room before them, and lie in their order.
+// made reports whether the packets of u are made.
+func (n *Unison) made(u media.Unit) bool { return u.First >= n.first && u.End <= n.next }
+
+// roomy reports whether the packets of u have room before their payload.
 func roomy(s *media.Stream, u media.Unit) bool {
-	last := uint64(0)
 	for i := u.First; i < u.End; i++ {
-		p := s.Packet(u.Flow, i)
-		if int(p.Front)+int(p.Header) < room || p.Off < last {
+		if p := s.Packet(u.Flow, i); int(p.Front)+int(p.Header) < room {
 			return false
 		}
-		last = p.Off
 	}
 	return true
 }
 
-// make makes the packets of u, whose first one lies at a position.
-func (n *Unison) make(s *media.Stream, u media.Unit, at uint64) {
+// make makes the packets of u.
+func (n *Unison) make(s *media.Stream, u media.Unit) {
 	if u.First != n.next {
-		n.from = at // some before it were not made
+		n.first = u.First // some before it were not made
 	}
 	t, last := n.flow.stamp(u.PTS), uint16(0)
 	for i := u.First; i < u.End; i++ {
@@ -104,15 +102,14 @@ func (n *Unison) make(s *media.Stream, u media.Unit, at uint64) {
 		PutHeader(n.head[4:], t)
 		s.Ring().Rewrite(p.Body().Off-room, n.head[:])
 		n.flow.Seq++
-		n.to = p.Off + 1
 	}
 	n.next = u.End
 }
 
 // gather describes the packets of u, which are made.
-func (n *Unison) gather(s *media.Stream, u media.Unit, at uint64) {
+func (n *Unison) gather(s *media.Stream, u media.Unit) {
 	r := &n.run
-	r.begin, r.end, r.at = u.First, u.End, at
+	r.begin, r.end = u.First, u.End
 	r.ranges, r.ends, r.Octets, r.Packets = r.ranges[:0], r.ends[:0], 0, uint32(u.End-u.First)
 	total, last := 0, media.Range{}
 	for i := u.First; i < u.End; i++ {
@@ -137,16 +134,17 @@ func (n *Unison) seqAt(s *media.Stream, g media.Range) uint16 {
 	return binary.BigEndian.Uint16(s.Ring().Bytes(media.Range{Off: g.Off + 6, Len: 2}))
 }
 
-// From returns the sequence number of the first packet from unit number at on.
+// From returns the sequence number of the first packet of a track, the flow's, that a
+// connection gets which begins with unit number at: that of one that is made, or else of
+// the next one to be made.
 func (n *Unison) From(s *media.Stream, track uint8, at uint64) uint16 {
 	for _, end := s.Units(); at < end; at++ {
 		u := s.Unit(at)
 		if u.Flow != track || !s.Held(u) {
 			continue
 		}
-		p := s.Packet(u.Flow, u.First)
-		if p.Off >= n.from && p.Off < n.to {
-			return n.seqAt(s, media.Range{Off: p.Body().Off - room})
+		if n.made(u) {
+			return n.seqAt(s, media.Range{Off: s.Packet(u.Flow, u.First).Body().Off - room})
 		}
 		break
 	}

@@ -222,3 +222,28 @@ func TestUnisonMakesWithoutAllocation(t *testing.T) {
 		t.Errorf("%v allocations a picture", allocs)
 	}
 }
+
+// What comes out of order by UDP lies so: of two units the later one may lie before.
+func TestUnisonKnowsWhatItMadeOfWhatCameOutOfOrder(t *testing.T) {
+	s := media.NewStream(media.StreamConfig{RingBytes: 1 << 20}, nil)
+	s.Adopt(media.Opened{Tracks: []media.Track{{Codec: media.G711A, ClockRate: 8000, PayloadType: 8}}}, epoch)
+	p := mediatest.Packetizer{PayloadType: 8}
+	var packets [][]byte
+	for i := range 3 {
+		packets = append(packets, extended(p.Packet(uint32(160*i), true, bytes.Repeat([]byte{byte(i)}, 160))))
+	}
+	push(t, s, [][]byte{packets[0], packets[2], packets[1]})
+	f := Flow{Codec: media.G711A, Rate: 8000, PayloadType: 8, Seq: 7}
+	n := NewUnison(f, 0)
+	for _, unit := range []uint64{0, 1} {
+		if got := sung(s, n, unit); !bytes.Equal(got, alone(s, &f, 0, unit)) {
+			t.Fatalf("unit %d: % X", unit, got)
+		}
+	}
+	if got := n.From(s, 0, 2); got != f.Seq {
+		t.Errorf("the next number is %d, want %d", got, f.Seq)
+	}
+	if got, want := sung(s, n, 2), alone(s, &f, 0, 2); got != nil && !bytes.Equal(got, want) {
+		t.Errorf("was given out and not made: % X", got[:room])
+	}
+}
