@@ -45,7 +45,7 @@ func NewFrames(t *sock.TCP, kind Framing) Frames { return Frames{sock: t, kind: 
 func (o *Frames) Reset() {
 	o.vector.Reset()
 	o.heads.Reset()
-	o.ends, o.shared, o.total, o.size = o.ends[:0], nil, 0, 0
+	o.ends, o.shared, o.total, o.size, o.tail = o.ends[:0], nil, 0, 0, o.tail[:0]
 }
 
 // Header begins a packet; see [Writer].
@@ -166,6 +166,5 @@ func (o *Frames) Abandon() (dropped, size, sent int) {
 		o.total = len(tail)
 		o.ends = append(o.ends, o.total)
 	}
-	o.tail = o.tail[:0]
 	return dropped, size, sent
 }
