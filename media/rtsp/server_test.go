@@ -70,6 +70,9 @@ func newHouse(t *testing.T, cfg ServerConfig, c channels) *house {
 			t.Errorf("%d streams were not released", h.held)
 		}
 		h.mu.Unlock()
+		if n := len(h.server.unisons.all); n != 0 {
+			t.Errorf("unisons of %d streams are left", n)
+		}
 	})
 	for path, open := range c {
 		s := media.NewStream(media.StreamConfig{Name: path, RingBytes: 1 << 20, SlowLimit: time.Second}, open)
