@@ -145,7 +145,12 @@ func TestUnisonsEndWithTheirViewers(t *testing.T) {
 	}
 	leaveA()
 	leaveC()
-	if d, leave := all.join(s, flows); d[0] != a[0] {
+	if d, leave := all.join(s, changed); d[0] != b[0] || d[1] == nil || d[2] != b[2] {
+		t.Errorf("of what changed, once nobody has it as it was: %v", d)
+	} else {
+		leave()
+	}
+	if d, leave := all.join(s, flows); d[0] != b[0] {
 		t.Error("it ended before its last viewer left")
 	} else {
 		leave()
