@@ -3,7 +3,8 @@
 // and an [Output] gives them to the kernel, as [Datagrams] (UDP, paced) or as
 // [Frames] on a connection (RFC 4571, or interleaved with RTSP). A [Flow] is what
 // the packets of one track have in common; it forwards packets under new headers,
-// or cuts access units into packets (RFC 6184, RFC 7798, RFC 3551, RFC 3640).
+// or cuts access units into packets (RFC 6184, RFC 7798, RFC 3551, RFC 3640). A
+// [Unison] makes the packets that many connections get alike once, in the ring.
 //
 // Everything here belongs to the owner of one stream, and nothing allocates in
 // steady state.

@@ -29,7 +29,6 @@ type theatre struct {
 	now     time.Time
 	sources [2]*mediatest.Packetizer
 	framed  bool
-	other   bool // it is another encoding
 	stamp   uint32
 	known   uint64 // units that are in shown
 	shown   [2][]*shownUnit
@@ -61,8 +60,8 @@ type guest struct {
 	slow     bool
 	hello    bool
 	texts    int
-	promised map[int]uint16 // first number, of each track
-	seats    map[byte]*place
+	promised map[int]uint16  // first number, of each track
+	seats    map[byte]*place // by channel
 }
 
 // A place is where a guest is in a track.
@@ -100,9 +99,9 @@ func (h *theatre) odds(n int) bool { return h.rng.IntN(n) == 0 }
 
 // replace opens another source of the same coding, perhaps with other parameter sets.
 func (h *theatre) replace() {
-	h.framed, h.other = !h.odds(4), h.odds(3)
+	h.framed = !h.odds(4)
 	video := mediatest.VideoTrack(media.H264)
-	if video.Parameters = mediatest.Parameters(media.H264); h.other {
+	if video.Parameters = mediatest.Parameters(media.H264); h.odds(3) {
 		video.Parameters = mediatest.OtherParameters(media.H264)
 	}
 	o := media.Opened{Ordered: true, Tracks: []media.Track{video, {Codec: media.G711A, ClockRate: 8000, Channels: 1, PayloadType: 8}}}
@@ -120,11 +119,8 @@ func (h *theatre) replace() {
 func (h *theatre) feed() {
 	h.stamp += 3600
 	h.now = h.now.Add(40 * time.Millisecond)
-	nals := mediatest.Picture(media.H264, h.odds(8), 20+h.rng.IntN(12000), byte(h.rng.Uint32()))
-	if len(nals) > 1 {
-		nals = nals[len(nals)-1:] // its parameter sets are in the description
-	}
-	queues := [2][][]byte{h.sources[0].Video(media.H264, h.stamp, nals...), nil}
+	slice := mediatest.Slice(media.H264, h.odds(8), 20+h.rng.IntN(12000), byte(h.rng.Uint32())) // parameter sets are in the description
+	queues := [2][][]byte{h.sources[0].Video(media.H264, h.stamp, slice), nil}
 	for i := range uint32(h.rng.IntN(4)) {
 		sound := bytes.Repeat([]byte{byte(h.rng.Uint32())}, 1+h.rng.IntN(200))
 		queues[1] = append(queues[1], h.sources[1].Packet(h.stamp*8/90+i*80, true, sound))
