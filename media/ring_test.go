@@ -55,6 +55,43 @@ func TestRangesAreContiguousAcrossTheWrap(t *testing.T) {
 	})
 }
 
+// What is written over is the same for every range that has it, wherever the ring wraps,
+// and nothing beside it changes: a goroutine that copies that is not in its way.
+func TestRewrittenBytesAreTheSameInEveryRange(t *testing.T) {
+	eachRing(t, func(t *testing.T, r *media.Ring) {
+		old := bytes.Repeat([]byte{1}, ringSize)
+		first := put(r, ringSize, 1)
+		for at := range uint64(3 * ringSize / 7) {
+			if at > 0 {
+				put(r, 7, 1) // the oldest bytes go
+			}
+			oldest := r.Head() - ringSize
+			copied := make(chan error)
+			go func() {
+				b, err := r.CopyOut(nil, media.Range{Off: oldest + 2000, Len: ringSize - 2000})
+				if err == nil && !bytes.Equal(b, old[2000:]) {
+					err = errors.New("other bytes changed")
+				}
+				copied <- err
+			}()
+			r.Rewrite(oldest+1000, []byte("rewritten"))
+			if err := <-copied; err != nil {
+				t.Fatal(err)
+			}
+			want := append(append(bytes.Clone(old[:1000]), "rewritten"...), old[1009:]...)
+			for _, from := range []uint64{0, 500, 1000, 1004} {
+				if got := r.Bytes(media.Range{Off: oldest + from, Len: uint32(ringSize - from)}); !bytes.Equal(got, want[from:]) {
+					t.Fatalf("from %d of %d on it is not what was written", from, oldest)
+				}
+			}
+			r.Rewrite(oldest+1000, old[:9])
+		}
+		if r.Holds(first) {
+			t.Error("the ring did not wrap")
+		}
+	})
+}
+
 // A packet that came in two pieces, as over TCP, is one range, wherever the ring
 // wraps.
 func TestRangeOverTwoCommitsIsContiguous(t *testing.T) {
