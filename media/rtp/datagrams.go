@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"districtgateway/media"
 	"districtgateway/media/sock"
 )
 
@@ -40,6 +41,14 @@ func (o *Datagrams) Add(b []byte) { o.batch.Add(b) }
 
 // End finishes the packet; see [Writer].
 func (o *Datagrams) End() { o.batch.End() }
+
+// Passage adds packets that are made already, without their frames.
+func (o *Datagrams) Passage(ring *media.Ring, p *Passage) {
+	for _, g := range p.packets {
+		o.batch.Add(ring.Bytes(media.Range{Off: g.Off + frameSize, Len: g.Len - frameSize}))
+		o.batch.End()
+	}
+}
 
 // Pending reports whether something is not sent yet.
 func (o *Datagrams) Pending() bool { return o.sent < o.batch.Len() }

@@ -29,8 +29,8 @@ type Frames struct {
 	vector sock.Vector
 	heads  Arena
 	ends   []int  // positions after each packet, from the beginning of the unit
-	shared []int  // those of a run that were not copied into ends yet, from its beginning
-	base   int    // of the run: bytes of the unit before it
+	shared []int  // those of a passage that were not copied into ends yet, from its beginning
+	base   int    // of the passage: bytes of the unit before it
 	total  int    // bytes of the unit so far
 	frame  []byte // length field of the packet being built
 	size   int    // its bytes so far, prefix left out
@@ -74,14 +74,14 @@ func (o *Frames) End() {
 	o.ends = append(o.ends, o.total)
 }
 
-// Run adds packets that are made already, frames and all. R is needed until Flush
+// Passage adds packets that are made already, frames and all. P is needed until Flush
 // was called.
-func (o *Frames) Run(ring *media.Ring, r *Run) {
-	for _, g := range r.ranges {
+func (o *Frames) Passage(ring *media.Ring, p *Passage) {
+	for _, g := range p.ranges {
 		o.vector.Add(ring.Bytes(g))
 	}
-	o.base, o.shared = o.total, r.ends
-	o.total += r.ends[len(r.ends)-1]
+	o.base, o.shared = o.total, p.ends
+	o.total += p.ends[len(p.ends)-1]
 }
 
 // Text adds text between packets; b is copied.
@@ -111,7 +111,7 @@ func (o *Frames) Flush(now time.Time) (time.Time, error) {
 	return now.Add(retry), nil
 }
 
-// settle lets go of a run's memory: where its packets end is needed only if some of
+// settle lets go of a passage's memory: where its packets end is needed only if some of
 // it was not sent.
 func (o *Frames) settle() {
 	if o.Pending() {

@@ -83,7 +83,7 @@ func TestRunIsAbandonedAsOtherPacketsAre(t *testing.T) {
 	packets[1] = padded(packets[1])
 	pushFramed(t, s, packets)
 	f := Flow{Codec: media.H264, Rate: 90000, PayloadType: 96}
-	r := NewUnison(f, 0).Run(s, s.Unit(0))
+	r := NewUnison(f, 0).Passage(s, s.Unit(0))
 	if r == nil || len(r.ranges) < 2 {
 		t.Fatalf("run %+v", r)
 	}
@@ -97,7 +97,7 @@ func TestRunIsAbandonedAsOtherPacketsAre(t *testing.T) {
 			copy(o.Header(HeaderSize), "a report    ")
 			o.End()
 		}
-		run.Run(s.Ring(), r)
+		run.Passage(s.Ring(), r)
 		g.Forward(s, s.Unit(0), &own)
 		all := run.vector.Rest(nil, run.vector.Len())
 		if !bytes.Equal(all, own.vector.Rest(nil, own.vector.Len())) {

@@ -6,16 +6,16 @@ import (
 	"districtgateway/media"
 )
 
-// A Unison is a [Flow] that many connections carry alike: under the same numbers, in
+// A Unison is a [Flow] that many viewers get alike: under the same numbers, over UDP or in
 // interleaved frames of the same channel (RFC 2326 §10.12). Each packet is made once,
 // and where it lies: its frame and its header are written into the ring, over those it
 // came with. A picture is one run of memory then, where it came as one, and costs a
 // connection one piece instead of two a packet.
 //
 // That takes room before the payload, which packets have that came interleaved
-// themselves (see [media.Packet]), or under a header longer than ours. A connection that
-// missed something, or was sent something of its own, goes on without the others, under
-// headers of its own. A track has one unison at a time: another one would write over
+// themselves (see [media.Packet]), or under a header longer than ours. A viewer who
+// missed something, or was sent something of his own, goes on without the others, under
+// headers of his own. A track has one unison at a time: another one would write over
 // what this one gives out. It belongs to the owner of the stream.
 type Unison struct {
 	flow    Flow
@@ -25,27 +25,32 @@ type Unison struct {
 	// number next.
 	first, next uint64
 
-	run  Run
+	last Passage
 	head [room]byte
 }
 
-// room is what is written before the payload of a packet, in bytes.
-const room = 4 + HeaderSize
+// room is what is written before the payload of a packet, in bytes: its frame, and its
+// header.
+const room = frameSize + HeaderSize
 
-// A Run is the packets of one unit as a [Unison] made them: at least one.
-type Run struct {
+// frameSize is the size in bytes of what makes a frame of a packet (RFC 2326 §10.12).
+const frameSize = 4
+
+// A Passage is the packets of one unit as a [Unison] made them: at least one.
+type Passage struct {
 	First, Next     uint16 // sequence numbers of the first packet, and of what comes after the last
 	Packets, Octets uint32 // how many, and their payload in bytes
 
 	begin, end uint64 // their numbers in the flow of the stream
-	ranges     []media.Range
-	ends       []int // positions after each packet, from the beginning of the run
+	packets    []media.Range
+	ranges     []media.Range // the same, those that follow each other as one
+	ends       []int         // positions after each packet, from the beginning
 }
 
 // NewUnison makes a unison of f on a channel.
 func NewUnison(f Flow, channel byte) *Unison { return &Unison{flow: f, channel: channel} }
 
-// Flow returns what all connections have in common, without numbers and counters. Any
+// Flow returns what all viewers have in common, without numbers and counters. Any
 // goroutine.
 func (n *Unison) Flow() Flow {
 	return Flow{Codec: n.flow.Codec, Rate: n.flow.Rate, PayloadType: n.flow.PayloadType, SSRC: n.flow.SSRC}
@@ -54,12 +59,12 @@ func (n *Unison) Flow() Flow {
 // Channel returns the channel of the frames. Any goroutine.
 func (n *Unison) Channel() byte { return n.channel }
 
-// Run returns the packets of u, a unit of the flow's track in [media.CarriageRTP] that
+// Passage returns the packets of u, a unit of the flow's track in [media.CarriageRTP] that
 // is held; nil if they cannot be made where they lie, or come before some that are made.
 // It is valid until the next call.
-func (n *Unison) Run(s *media.Stream, u media.Unit) *Run {
-	if r := &n.run; u.First == r.begin && u.End == r.end {
-		return r
+func (n *Unison) Passage(s *media.Stream, u media.Unit) *Passage {
+	if p := &n.last; u.First == p.begin && u.End == p.end {
+		return p
 	}
 	switch {
 	case n.made(u):
@@ -69,7 +74,7 @@ func (n *Unison) Run(s *media.Stream, u media.Unit) *Run {
 		n.make(s, u)
 	}
 	n.gather(s, u)
-	return &n.run
+	return &n.last
 }
 
 // made reports whether the packets of u are made.
@@ -99,7 +104,7 @@ func (n *Unison) make(s *media.Stream, u media.Unit) {
 		last, t.Seq, t.Marker = p.Seq, n.flow.Seq, n.flow.marks(u, i, p)
 		n.head[0], n.head[1] = '$', n.channel
 		binary.BigEndian.PutUint16(n.head[2:], uint16(HeaderSize+p.Payload))
-		PutHeader(n.head[4:], t)
+		PutHeader(n.head[frameSize:], t)
 		s.Ring().Rewrite(p.Body().Off-room, n.head[:])
 		n.flow.Seq++
 	}
@@ -108,10 +113,10 @@ func (n *Unison) make(s *media.Stream, u media.Unit) {
 
 // gather describes the packets of u, which are made.
 func (n *Unison) gather(s *media.Stream, u media.Unit) {
-	r := &n.run
+	r := &n.last
 	r.begin, r.end = u.First, u.End
-	r.ranges, r.ends, r.Octets, r.Packets = r.ranges[:0], r.ends[:0], 0, uint32(u.End-u.First)
-	total, last := 0, media.Range{}
+	r.packets, r.ranges, r.ends, r.Octets, r.Packets = r.packets[:0], r.ranges[:0], r.ends[:0], 0, uint32(u.End-u.First)
+	total := 0
 	for i := u.First; i < u.End; i++ {
 		p := s.Packet(u.Flow, i)
 		g := media.Range{Off: p.Body().Off - room, Len: room + p.Payload}
@@ -122,16 +127,16 @@ func (n *Unison) gather(s *media.Stream, u media.Unit) {
 		}
 		total += int(g.Len)
 		r.ends = append(r.ends, total)
+		r.packets = append(r.packets, g)
 		r.Octets += p.Payload
-		last = g
 	}
-	r.First = n.seqAt(s, r.ranges[0])
-	r.Next = n.seqAt(s, last) + 1
+	r.First = n.seqAt(s, r.packets[0])
+	r.Next = n.seqAt(s, r.packets[len(r.packets)-1]) + 1
 }
 
 // seqAt returns the sequence number of the packet that was made at the beginning of g.
 func (n *Unison) seqAt(s *media.Stream, g media.Range) uint16 {
-	return binary.BigEndian.Uint16(s.Ring().Bytes(media.Range{Off: g.Off + 6, Len: 2}))
+	return binary.BigEndian.Uint16(s.Ring().Bytes(media.Range{Off: g.Off + frameSize + 2, Len: 2}))
 }
 
 // From returns the sequence number of the first packet of a track, the flow's, that a

@@ -285,7 +285,7 @@ func (w *world) give(k *watcher, n uint64) {
 // together gives a watcher what everybody gets of a unit. It has to be what he wants, if
 // the numbers are.
 func (w *world) together(k *watcher, p *part, u media.Unit, want []byte) bool {
-	r := p.unison.Run(w.s, u)
+	r := p.unison.Passage(w.s, u)
 	if r == nil {
 		p.unison = nil
 		w.did.left++

@@ -37,7 +37,7 @@ func pushFramed(t testing.TB, s *media.Stream, packets [][]byte) {
 
 // sung returns what a connection gets of unit n in unison, nil if it gets nothing.
 func sung(s *media.Stream, n *Unison, unit uint64) (b []byte) {
-	r := n.Run(s, s.Unit(unit))
+	r := n.Passage(s, s.Unit(unit))
 	if r == nil {
 		return nil
 	}
@@ -103,7 +103,7 @@ func TestUnisonMakesThePacketsThatEachWouldMake(t *testing.T) {
 					first := numbers.Seq
 					counted := numbers
 					alone(s, &numbers, 6, unit)
-					r := n.Run(s, s.Unit(unit))
+					r := n.Passage(s, s.Unit(unit))
 					if r.First != first || r.Next != numbers.Seq || counted.Packets+r.Packets != numbers.Packets || counted.Octets+r.Octets != numbers.Octets {
 						t.Errorf("unit %d: %d to %d, %d packets, %d octets", unit, r.First, r.Next, r.Packets, r.Octets)
 					}
@@ -131,7 +131,7 @@ func TestUnisonIsOneRunOfMemory(t *testing.T) {
 	p := mediatest.Packetizer{PayloadType: 96}
 	pushFramed(t, s, p.Video(media.H264, 0, mediatest.Picture(media.H264, true, 90000, 1)...))
 	n := NewUnison(Flow{Codec: media.H264, Rate: 90000}, 0)
-	if r := n.Run(s, s.Unit(0)); len(r.ranges) != 1 || r.Packets < 60 {
+	if r := n.Passage(s, s.Unit(0)); len(r.ranges) != 1 || r.Packets < 60 {
 		t.Errorf("%d packets in %d runs", r.Packets, len(r.ranges))
 	}
 }
@@ -151,11 +151,11 @@ func TestUnisonGivesNothingThatItDidNotMake(t *testing.T) {
 	if sung(s, n, 1) == nil || sung(s, n, 2) == nil {
 		t.Fatal("nothing was made")
 	}
-	end := n.Run(s, s.Unit(2)).Next
+	end := n.Passage(s, s.Unit(2)).Next
 	if sung(s, n, 0) != nil {
 		t.Error("what is older was given out")
 	}
-	if r := n.Run(s, s.Unit(5)); r == nil || r.First != end {
+	if r := n.Passage(s, s.Unit(5)); r == nil || r.First != end {
 		t.Errorf("numbers do not go on: %+v, want %d", r, end)
 	}
 	for unit := range uint64(5) {
@@ -191,11 +191,11 @@ func TestUnisonGoesOnInARingThatGrows(t *testing.T) {
 		if got := sung(s, n, i); !bytes.Equal(got, want) {
 			t.Fatalf("unit %d in a ring of %d: %d bytes, want %d", i, s.Ring().Size(), len(got), len(want))
 		}
-		next := n.Run(s, s.Unit(i)).First
+		next := n.Passage(s, s.Unit(i)).First
 		now = now.Add(400 * 1e6)
 		s.Flush(now)
 		if i > 0 && s.Held(s.Unit(i-1)) {
-			if before := n.Run(s, s.Unit(i-1)); before == nil || before.Next != next {
+			if before := n.Passage(s, s.Unit(i-1)); before == nil || before.Next != next {
 				t.Fatalf("unit %d is not there any more in a ring of %d", i-1, s.Ring().Size())
 			}
 		}
@@ -214,7 +214,7 @@ func TestUnisonMakesWithoutAllocation(t *testing.T) {
 	n := NewUnison(Flow{Codec: media.H265, Rate: 90000}, 0)
 	unit := uint64(0)
 	if allocs := testing.AllocsPerRun(6, func() {
-		if n.Run(s, s.Unit(unit)) == nil {
+		if n.Passage(s, s.Unit(unit)) == nil {
 			t.Error("nothing")
 		}
 		unit++

@@ -27,7 +27,7 @@ type offer struct {
 type lane struct {
 	track    int
 	flow     rtp.Flow
-	unison   *rtp.Unison // whose packets the viewer gets; nil: it gets its own
+	unison   *rtp.Unison // whose packets the viewer gets; nil: ones of its own
 	channels [2]byte     // interleaved: of RTP and RTCP
 	ports    *udpPorts   // UDP; nil: interleaved
 	out      *rtp.Datagrams

@@ -318,12 +318,16 @@ func (p *playout) together(st *media.Stream, l *lane, u media.Unit) bool {
 	if l.unison == nil {
 		return false
 	}
-	r := l.unison.Run(st, u)
+	r := l.unison.Passage(st, u)
 	if r == nil || r.First != l.flow.Seq {
 		l.unison = nil
 		return false
 	}
-	p.frames.Run(st.Ring(), r)
+	if l.out != nil {
+		l.out.Passage(st.Ring(), r)
+	} else {
+		p.frames.Passage(st.Ring(), r)
+	}
 	l.flow.Seq = r.Next
 	l.flow.Packets += r.Packets
 	l.flow.Octets += r.Octets

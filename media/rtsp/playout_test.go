@@ -141,26 +141,30 @@ func groupOf(asProgram bool) (packets [][]byte) {
 // startedIn attaches a session that plays the first track of s, interleaved, like all others do.
 func startedIn(t *testing.T, s *media.Stream, all *unisons) (*playout, net.Conn) {
 	t.Helper()
-	return begun(t, newOffer("cam1", s, func() {}, all), false)
+	return begun(t, newOffer("cam1", s, func() {}, all), nil)
 }
 
 // started attaches a session that plays the first track of s.
 func started(t *testing.T, s *media.Stream, udp bool) (*playout, net.Conn) {
 	t.Helper()
-	return begun(t, newOffer("cam1", s, func() {}, new(unisons)), udp)
-}
-
-// begun attaches a session that plays the first track of an offer.
-func begun(t *testing.T, o *offer, udp bool) (*playout, net.Conn) {
-	t.Helper()
-	conn, far := pair(t)
-	asked, ports := headers.Transport{Protocol: headers.TransportProtocolTCP}, newPairs([2]uint16{})
+	var sink *sock.UDP
 	if udp {
-		sink, err := sock.ListenUDP(netip.MustParseAddrPort("127.0.0.1:0"))
-		if err != nil {
+		var err error
+		if sink, err = sock.ListenUDP(netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { sink.Close() })
+	}
+	return begun(t, newOffer("cam1", s, func() {}, new(unisons)), sink)
+}
+
+// begun attaches a session that plays the first track of an offer: to a sink, or
+// interleaved if that is nil.
+func begun(t *testing.T, o *offer, sink *sock.UDP) (*playout, net.Conn) {
+	t.Helper()
+	conn, far := pair(t)
+	asked, ports := headers.Transport{Protocol: headers.TransportProtocolTCP}, newPairs([2]uint16{})
+	if sink != nil {
 		port := int(sink.Local().Port())
 		asked = headers.Transport{Protocol: headers.TransportProtocolUDP, ClientPorts: &[2]int{port, port}}
 	}

@@ -58,15 +58,15 @@ func acceptable(t headers.Transport, from netip.Addr) bool {
 
 // prepare makes the lane of a track, by the transport that was chosen.
 func (o *offer) prepare(track int, t headers.Transport, conn *sock.TCP, ports *pairs) (*lane, error) {
-	l := &lane{track: track, flow: o.flows[track], told: o.tracks[track].Parameters}
+	l := &lane{track: track, flow: o.flows[track], unison: o.common[track], told: o.tracks[track].Parameters}
 	udp := t.Protocol == headers.TransportProtocolUDP
 	if len(o.lanes) > 0 && udp != (o.lanes[0].ports != nil) {
 		return nil, fmt.Errorf("another transport than the other track's: %w", errNoTransport)
 	}
 	if !udp {
 		l.channels = o.freeChannels(t.InterleavedIDs)
-		if n := o.common[track]; n != nil && n.Channel() == l.channels[0] {
-			l.unison = n
+		if n := l.unison; n != nil && n.Channel() != l.channels[0] {
+			l.unison = nil
 		}
 		return l, nil
 	}

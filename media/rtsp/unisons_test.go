@@ -2,7 +2,9 @@ package rtsp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"districtgateway/media"
 	"districtgateway/media/mediatest"
 	"districtgateway/media/rtp"
+	"districtgateway/media/sock"
 )
 
 // rtpFrames reads frames with media until the one with the last byte of a picture of
@@ -80,6 +83,53 @@ func TestViewersShareNumbers(t *testing.T) {
 		if frame[0] != 4 || seqOf(frame) != other+uint16(i) || !bytes.Equal(frame[13:], b[i][13:]) {
 			t.Fatalf("packet %d on channel %d has number %d, want %d", i, frame[0], seqOf(frame), other+uint16(i))
 		}
+	}
+}
+
+// Over UDP a viewer gets the packets of those who are connected, without their frames.
+func TestViewersOverUDPShareNumbers(t *testing.T) {
+	s, now := media.NewStream(media.StreamConfig{RingBytes: 1 << 20}, nil), time.Unix(1_700_000_000, 0)
+	s.Adopt(media.Opened{Front: framed, Tracks: []media.Track{mediatest.VideoTrack(media.H264)}}, now)
+	all, source := new(unisons), &mediatest.Packetizer{PayloadType: 96}
+	push := func(i int) {
+		for _, b := range source.Video(media.H264, uint32(3600*i), mediatest.Picture(media.H264, i == 0, 5000, byte(i))...) {
+			if err := s.PushRTP(0, mediatest.PutFramed(s, b), now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(40e6)
+		s.Flush(now)
+	}
+	push(0)
+	connected, far := startedIn(t, s, all)
+	drain(t, far)
+	sink, err := sock.ListenUDP(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	datagrams, _ := begun(t, newOffer("cam1", s, func() {}, all), sink)
+	for i := range 20 {
+		push(i + 1)
+	}
+	one, other := connected.lanes[0], datagrams.lanes[0]
+	if one.unison == nil || one.unison != other.unison || one.flow != other.flow {
+		t.Fatalf("%+v and %+v", one.flow, other.flow)
+	}
+	first := one.flow.Seq - uint16(one.flow.Packets)
+	buf := make([]byte, 2048)
+	for i := uint32(0); i < one.flow.Packets; {
+		n, err := sink.Receive(buf, true, time.Now().Add(10*time.Second))
+		if err != nil || n < rtp.HeaderSize {
+			t.Fatalf("packet %d: %d bytes, %v", i, n, err)
+		}
+		if buf[1] == 200 {
+			continue // a sender report: here both go to one port
+		}
+		if seq, ssrc := binary.BigEndian.Uint16(buf[2:]), binary.BigEndian.Uint32(buf[8:]); buf[0] != 0x80 || seq != first+uint16(i) || ssrc != one.flow.SSRC {
+			t.Fatalf("packet %d is %x, want number %d of %x", i, buf[:12], first+uint16(i), one.flow.SSRC)
+		}
+		i++
 	}
 }
 
