@@ -48,7 +48,7 @@ func TestWithoutMemoryEverybodyIsToldSo(t *testing.T) {
 	if a.Status != 486 || a.Reason != "No Memory" {
 		t.Errorf("by SIP: %+v", a)
 	}
-	if _, err := g.player(camera1)(t.Context()); err == nil || !strings.Contains(err.Error(), "503") {
+	if _, err := g.player(camera1)(t.Context()); err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), media.ErrMemory.Error()) {
 		t.Errorf("by RTSP: %v", err)
 	}
 	_, err = g.browse(camera1)

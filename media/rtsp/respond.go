@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 
@@ -115,7 +116,24 @@ func statusOf(err error) *base.Response {
 	case errors.Is(err, ErrForbidden):
 		return status(base.StatusForbidden)
 	}
-	return status(base.StatusServiceUnavailable)
+	return &base.Response{StatusCode: base.StatusServiceUnavailable, StatusMessage: reasonOf(err)}
+}
+
+// maxReason bounds the words of a refusal, in bytes.
+const maxReason = 160
+
+// reasonOf returns why a stream cannot be had, on one line.
+func reasonOf(err error) string {
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, err.Error())
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "")
+	}
+	return text
 }
 
 // want makes path the stream that the viewer is offered, and waits until there is
@@ -133,6 +151,9 @@ func (v *viewer) want(ctx context.Context, path string) error {
 	}
 	if err := s.WaitReady(ctx); err != nil {
 		release()
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("nothing to show within %s: %w", readyWithin, err)
+		}
 		return err
 	}
 	taste(ctx, s)

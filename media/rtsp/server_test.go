@@ -51,7 +51,8 @@ type house struct {
 
 	mu      sync.Mutex
 	streams map[string]*media.Stream
-	held    int // streams acquired and not released
+	held    int   // streams acquired and not released
+	refusal error // of every stream
 }
 
 // channels open what is served.
@@ -104,7 +105,10 @@ func (h *house) acquire(_ context.Context, _, path string) (*media.Stream, func(
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.streams[path]
-	if s == nil {
+	switch {
+	case h.refusal != nil:
+		return nil, nil, h.refusal
+	case s == nil:
 		return nil, nil, ErrNotFound
 	}
 	h.held++

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -667,5 +668,30 @@ func TestOtherParameterSetsAreToldToWhoPlays(t *testing.T) {
 	}
 	if slices.IndexFunc(got[at+1:], func(b []byte) bool { return bytes.Equal(b, sets[0]) }) >= 0 {
 		t.Error("they come again and again")
+	}
+}
+
+// Why there is no stream stands on one line, whatever the words are.
+func TestRefusalsSayWhy(t *testing.T) {
+	for why, want := range map[string]string{
+		"channel 东门 is offline":                 "channel 东门 is offline",
+		"two\r\nSession: 1\r\n\r\nlines":        "two  Session: 1    lines",
+		"\xff\xfe":                              "\ufffd\ufffd",
+		strings.Repeat("门", maxReason/3+1):      strings.Repeat("门", maxReason/3),
+		strings.Repeat("x", maxReason-1) + "门门": strings.Repeat("x", maxReason-1),
+	} {
+		res := statusOf(errors.New(why))
+		if res.StatusCode != base.StatusServiceUnavailable || res.StatusMessage != want {
+			t.Errorf("%q: %d %q, want %q", why, res.StatusCode, res.StatusMessage, want)
+		}
+	}
+	f := twoTracks()
+	h := newHouse(t, ServerConfig{}, channels{"cam1": f.src.Open})
+	h.mu.Lock()
+	h.refusal = errors.New("channel is offline\r\nSession: 1")
+	h.mu.Unlock()
+	if res := h.dial().ask(base.Describe, h.url); res.StatusCode != base.StatusServiceUnavailable ||
+		res.StatusMessage != "channel is offline  Session: 1" || res.Header["Session"] != nil {
+		t.Errorf("%d %q, %v", res.StatusCode, res.StatusMessage, res.Header)
 	}
 }
