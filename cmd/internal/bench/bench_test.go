@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"districtgateway/cmd/internal/config"
 )
@@ -199,5 +202,28 @@ func TestSlopeIsThatOfMostRests(t *testing.T) {
 	}
 	if got := slopeOf(rests[:1], rest.memory); got != 0 {
 		t.Errorf("of one: %.0f", got)
+	}
+}
+
+// Programs are copied and started by several measurements at once.
+func TestCopiedProgramCanBeStartedAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	var g errgroup.Group
+	for i := range 8 {
+		g.Go(func() error {
+			for k := range 25 {
+				program := fmt.Sprintf("%s/%d-%d", dir, i, k)
+				if err := copyProgram(program, "/bin/true"); err != nil {
+					return err
+				}
+				if err := exec.Command(program).Run(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"districtgateway/cmd/internal/api"
@@ -144,7 +145,7 @@ func (r *rig) launch(code string, configuration []byte, group *cgroup) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	if err := errors.Join(copyFile(program, r.bench.gatewayd), os.WriteFile(file, configuration, 0o600)); err != nil {
+	if err := errors.Join(copyProgram(program, r.bench.gatewayd), os.WriteFile(file, configuration, 0o600)); err != nil {
 		return err
 	}
 	path, args := program, []string{"--config", file}
@@ -159,11 +160,16 @@ func (r *rig) launch(code string, configuration []byte, group *cgroup) error {
 	return nil
 }
 
-func copyFile(to, from string) error {
+// copyProgram copies a program that is to be started. Meanwhile nothing is: a process that
+// has just been forked for something else would have the file open for writing, and while
+// anybody has a program cannot be started (ETXTBSY).
+func copyProgram(to, from string) error {
 	data, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	return os.WriteFile(to, data, 0o755)
 }
 
