@@ -150,20 +150,32 @@ func (r *Ring) Rewrite(at uint64, b []byte) {
 // [ErrLapped] if any of them may have been overwritten meanwhile. Any goroutine
 // that retains the ring, for ranges it was given by the owner.
 func (r *Ring) CopyOut(dst []byte, g Range) ([]byte, error) {
+	out := dst
+	if err := r.Read(g.Off, func() { out = append(dst, r.Bytes(g)...) }); err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+// Read calls read, which copies bytes from position oldest on, by [Ring.Bytes]. If any of
+// them may have been overwritten meanwhile it returns [ErrLapped], and what was copied is
+// rubbish. It asks twice whatever is copied, and asking costs a processor that is not the owner's more than copying
+// a packet. Any goroutine that retains the ring, for ranges it was given by the owner.
+func (r *Ring) Read(oldest uint64, read func()) error {
 	if !r.mirrored {
 		r.heap.RLock()
 		defer r.heap.RUnlock()
 	}
-	if !r.holdsFrom(g.Off) {
-		return dst, ErrLapped
+	if !r.holdsFrom(oldest) {
+		return ErrLapped
 	}
-	out := append(dst, r.Bytes(g)...)
+	read()
 	// Add(0) rather than Load: a full barrier, so that the copy above cannot be
 	// carried out after the check on weakly ordered processors (ARM).
-	if g.Off+r.size < r.edge.Add(0) {
-		return dst, ErrLapped
+	if oldest+r.size < r.edge.Add(0) {
+		return ErrLapped
 	}
-	return out, nil
+	return nil
 }
 
 // Retain keeps the ring's memory readable for a goroutine other than the owner,

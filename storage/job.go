@@ -106,29 +106,34 @@ func primaryTrack(tracks []media.Track) int {
 
 // appendPayload appends the samples' bytes, track by track, from the ring.
 func (j *job) appendPayload(b []byte, r *media.Ring, tracks int) ([]byte, error) {
-	var err error
-	for t := range tracks {
-		for i := range j.samples {
-			s := &j.samples[i]
-			if int(s.track) != t {
-				continue
-			}
-			if b, err = appendParts(b, r, j.parts[s.first:s.end]); err != nil {
-				return b, err
-			}
+	oldest, some := uint64(0), false
+	for i := range j.parts {
+		if g := j.parts[i].g; g.Len > 0 && (!some || g.Off < oldest) {
+			oldest, some = g.Off, true
 		}
 	}
-	return b, nil
+	if !some {
+		return b, nil
+	}
+	err := r.Read(oldest, func() {
+		for t := range tracks {
+			for i := range j.samples {
+				if s := &j.samples[i]; int(s.track) == t {
+					b = appendParts(b, r, j.parts[s.first:s.end])
+				}
+			}
+		}
+	})
+	return b, err
 }
 
-func appendParts(b []byte, r *media.Ring, parts []part) (_ []byte, err error) {
+// appendParts appends what parts are, within [media.Ring.Read].
+func appendParts(b []byte, r *media.Ring, parts []part) []byte {
 	for i := range parts {
 		b = append(b, parts[i].head[:parts[i].n]...)
-		if b, err = r.CopyOut(b, parts[i].g); err != nil {
-			return b, err
-		}
+		b = append(b, r.Bytes(parts[i].g)...)
 	}
-	return b, nil
+	return b
 }
 
 // A ringRef is the ring that a recorder's jobs point into, until the recorder is
