@@ -20,27 +20,12 @@ import (
 // pair returns the two ends of a connection.
 func pair(t *testing.T) (*sock.TCP, net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	near, far := mediatest.Connected(t)
+	conn, err := sock.NewTCP(near)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	far, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	near, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := sock.NewTCP(near.(*net.TCPConn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		conn.Close()
-		far.Close()
-	})
+	t.Cleanup(func() { conn.Close() })
 	return conn, far
 }
 

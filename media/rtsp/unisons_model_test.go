@@ -171,27 +171,17 @@ func (h *theatre) note() {
 // small returns the two ends of a connection whose near one holds little.
 func small(t *testing.T) (near, far *sock.TCP) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	ends := make([]*sock.TCP, 2)
-	one, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, c := range []net.Conn{other, one} {
-		if err := c.(*net.TCPConn).SetWriteBuffer(16 << 10); err != nil {
+	var ends [2]*sock.TCP
+	one, other := mediatest.Connected(t)
+	for i, c := range []*net.TCPConn{one, other} {
+		if err := c.SetWriteBuffer(16 << 10); err != nil {
 			t.Fatal(err)
 		}
-		if ends[i], err = sock.NewTCP(c.(*net.TCPConn)); err != nil {
+		end, err := sock.NewTCP(c)
+		if err != nil {
 			t.Fatal(err)
 		}
+		ends[i] = end
 		t.Cleanup(func() { ends[i].Close() })
 	}
 	return ends[0], ends[1]
