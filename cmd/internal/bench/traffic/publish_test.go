@@ -13,7 +13,7 @@ import (
 	"github.com/bluenviron/gortsplib/v5/pkg/base"
 	"github.com/bluenviron/gortsplib/v5/pkg/description"
 	"github.com/bluenviron/gortsplib/v5/pkg/headers"
-	"github.com/bluenviron/gortsplib/v5/pkg/sdp"
+	"github.com/bluenviron/gortsplib/v5/pkg/sdpunmarshaler"
 )
 
 // A recorder is a server that takes one stream a connection.
@@ -91,12 +91,12 @@ func check(q base.Request, want base.Method, answer *base.Response) error {
 	}
 	switch q.Method {
 	case base.Announce:
-		var text sdp.SessionDescription
-		if err := text.Unmarshal(q.Body); err != nil {
+		text, err := sdpunmarshaler.Unmarshal(q.Body)
+		if err != nil {
 			return err
 		}
 		var d description.Session
-		if err := d.Unmarshal(&text); err != nil {
+		if err := d.Unmarshal2(text); err != nil {
 			return err
 		}
 		if len(d.Medias) != 1 || d.Medias[0].Type != description.MediaTypeVideo {
