@@ -159,8 +159,9 @@ func (r *Ring) CopyOut(dst []byte, g Range) ([]byte, error) {
 
 // Read calls read, which copies bytes from position oldest on, by [Ring.Bytes]. If any of
 // them may have been overwritten meanwhile it returns [ErrLapped], and what was copied is
-// rubbish. It asks twice whatever is copied, and asking costs a processor that is not the owner's more than copying
-// a packet. Any goroutine that retains the ring, for ranges it was given by the owner.
+// rubbish. It looks twice how far the owner is, however much is copied: on another processor
+// a look may cost more than the copy of a packet. Any goroutine that retains the ring, for
+// ranges it was given by the owner.
 func (r *Ring) Read(oldest uint64, read func()) error {
 	if !r.mirrored {
 		r.heap.RLock()

@@ -45,7 +45,7 @@ func (o *Datagrams) End() { o.batch.End() }
 // Passage adds packets that are made already, without their frames.
 func (o *Datagrams) Passage(ring *media.Ring, p *Passage) {
 	for _, g := range p.packets {
-		o.batch.Add(ring.Bytes(media.Range{Off: g.Off + frameSize, Len: g.Len - frameSize}))
+		o.batch.Add(ring.Bytes(media.Range{Off: g.Off + FrameSize, Len: g.Len - FrameSize}))
 		o.batch.End()
 	}
 }

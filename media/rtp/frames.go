@@ -17,8 +17,11 @@ const (
 	Interleaved                // a dollar sign, a channel, and the length (RFC 2326 §10.12)
 )
 
-// Prefix is the size in bytes of what stands before each packet.
-func (f Framing) Prefix() int { return 2 + 2*int(f) }
+// FrameSize is the size in bytes of what stands before each packet where interleaved.
+const FrameSize = 4
+
+// prefix is the size in bytes of what stands before each packet.
+func (f Framing) prefix() int { return [...]int{2, FrameSize}[f] }
 
 // Frames is the [Output] to a connection.
 type Frames struct {
@@ -50,7 +53,7 @@ func (o *Frames) Reset() {
 
 // Header begins a packet; see [Writer].
 func (o *Frames) Header(n int) []byte {
-	prefix := o.kind.Prefix()
+	prefix := o.kind.prefix()
 	h := o.heads.Take(prefix + n)
 	if o.kind == Interleaved {
 		h[0], h[1] = '$', o.Channel
@@ -70,12 +73,12 @@ func (o *Frames) Add(b []byte) {
 // End finishes the packet; see [Writer].
 func (o *Frames) End() {
 	binary.BigEndian.PutUint16(o.frame, uint16(o.size))
-	o.total += o.kind.Prefix() + o.size
+	o.total += o.kind.prefix() + o.size
 	o.ends = append(o.ends, o.total)
 }
 
-// Passage adds packets that are made already, frames and all. P is needed until Flush
-// was called.
+// Passage adds packets that are made already, frames and all, as the last of a unit. P is
+// needed until Flush was called.
 func (o *Frames) Passage(ring *media.Ring, p *Passage) {
 	for _, g := range p.ranges {
 		o.vector.Add(ring.Bytes(g))
@@ -155,7 +158,7 @@ func (o *Frames) Abandon() (dropped, size, sent int) {
 		if sent > 0 {
 			begin = o.ends[sent-1]
 		}
-		size = o.total - begin - dropped*(o.kind.Prefix()+HeaderSize)
+		size = o.total - begin - dropped*(o.kind.prefix()+HeaderSize)
 	}
 	tail := o.tail
 	o.Reset()

@@ -31,10 +31,7 @@ type Unison struct {
 
 // room is what is written before the payload of a packet, in bytes: its frame, and its
 // header.
-const room = frameSize + HeaderSize
-
-// frameSize is the size in bytes of what makes a frame of a packet (RFC 2326 §10.12).
-const frameSize = 4
+const room = FrameSize + HeaderSize
 
 // A Passage is the packets of one unit as a [Unison] made them: at least one.
 type Passage struct {
@@ -104,7 +101,7 @@ func (n *Unison) make(s *media.Stream, u media.Unit) {
 		last, t.Seq, t.Marker = p.Seq, n.flow.Seq, n.flow.marks(u, i, p)
 		n.head[0], n.head[1] = '$', n.channel
 		binary.BigEndian.PutUint16(n.head[2:], uint16(HeaderSize+p.Payload))
-		PutHeader(n.head[frameSize:], t)
+		PutHeader(n.head[FrameSize:], t)
 		s.Ring().Rewrite(p.Body().Off-room, n.head[:])
 		n.flow.Seq++
 	}
@@ -136,7 +133,7 @@ func (n *Unison) gather(s *media.Stream, u media.Unit) {
 
 // seqAt returns the sequence number of the packet that was made at the beginning of g.
 func (n *Unison) seqAt(s *media.Stream, g media.Range) uint16 {
-	return binary.BigEndian.Uint16(s.Ring().Bytes(media.Range{Off: g.Off + frameSize + 2, Len: 2}))
+	return binary.BigEndian.Uint16(s.Ring().Bytes(media.Range{Off: g.Off + FrameSize + 2, Len: 2}))
 }
 
 // From returns the sequence number of the first packet of a track, the flow's, that a

@@ -97,7 +97,7 @@ func (w *world) replace() {
 	}
 	o := media.Opened{Tracks: tracks, Ordered: w.framed}
 	if w.framed {
-		o.Front = uint8(Interleaved.Prefix())
+		o.Front = FrameSize
 	}
 	w.s.Adopt(o, w.now)
 	w.sources = nil

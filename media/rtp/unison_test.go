@@ -20,7 +20,7 @@ func interleaved(cfg media.StreamConfig, track media.Track, mapped bool) *media.
 		cfg.Memory = mirror.New
 	}
 	s := media.NewStream(cfg, nil)
-	s.Adopt(media.Opened{Tracks: []media.Track{track}, Ordered: true, Front: uint8(Interleaved.Prefix())}, epoch)
+	s.Adopt(media.Opened{Tracks: []media.Track{track}, Ordered: true, Front: FrameSize}, epoch)
 	return s
 }
 

@@ -143,7 +143,7 @@ func open(ctx context.Context, cfg Config) (media.Opened, error) {
 	}
 	opened := media.Opened{Source: src, Carriage: media.CarriageRTP, Tracks: s.tracks, Ordered: cfg.Transport == TCP}
 	if cfg.Transport == TCP {
-		opened.Front = uint8(rtp.Interleaved.Prefix())
+		opened.Front = rtp.FrameSize
 	}
 	return opened, nil
 }

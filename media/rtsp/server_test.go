@@ -150,7 +150,7 @@ func until(t *testing.T, what string, done func() bool) {
 }
 
 // framed is the room before packets that came interleaved.
-var framed = uint8(rtp.Interleaved.Prefix())
+var framed uint8 = rtp.FrameSize
 
 // A feed fills a stream with numbered pictures, every tenth a key picture.
 type feed struct {

@@ -24,8 +24,8 @@ const (
 	typeFragment = "application/trickle-ice-sdpfrag"
 )
 
-// errBusy reports that there is no room for one session more.
-var errBusy = errors.New("too many viewers")
+// errBusy reports that there is no room for one session more, or for one more of a user.
+var errBusy = errors.New("too many viewers, or too many by this user")
 
 // retryAfter is what a viewer is told who may come again, in seconds.
 const retryAfter = "5"

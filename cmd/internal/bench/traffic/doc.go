@@ -1,7 +1,8 @@
 // Package traffic makes the work that servers are measured by, and counts what
 // becomes of it. A [Source] is an encoder for many: servers pull a synthetic clip
-// from it by RTSP, or have it published to them. [Sinks] are players: they take the streams from the servers
-// again, by RTSP over TCP or UDP, and count every packet and picture.
+// from it by RTSP, or have it published to them. [Sinks] are players: they take the
+// streams from the servers again, by RTSP over TCP or UDP, and count every packet and
+// picture.
 //
 // Both run in processes of their own, so that the processor time of a server
 // is the server's alone; [Serve] and [Dial] join them to whoever measures.

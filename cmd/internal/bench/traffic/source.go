@@ -20,7 +20,8 @@ import (
 // A Source is an RTSP server for any number of streams, over TCP only: whatever
 // path is asked for is a stream of its own, whose last part is its number. That number decides the
 // phase of its pictures, so that streams do not send at the same time.
-// Nobody has to log in. It also publishes streams, to servers that take what is sent to them. Its methods are called by [Dial]'s client.
+// Nobody has to log in. It also publishes streams, to servers that take what is sent to
+// them. Its methods are called by [Dial]'s client.
 type Source struct {
 	clip     []unit
 	listener net.Listener
