@@ -49,6 +49,9 @@ func (d *decodeClock) next(pts Ticks) Ticks {
 	return d.plain(d.top[d.depth])
 }
 
+// more returns the decoding time of what goes on with the picture before.
+func (d *decodeClock) more() Ticks { return d.plain(d.last) }
+
 // plain returns at, or what is just after the last result if at is not.
 func (d *decodeClock) plain(at Ticks) Ticks {
 	if d.ran {

@@ -35,9 +35,8 @@ type openUnit struct {
 	marker  bool    // its last packet has the marker
 	early   bool    // one before the last had it
 	broken  bool    // packets are missing before its first one
-	begins  bool    // its first packet is the first of the picture, as far as that tells
-	first   uint8   // type of the NAL unit in its first packet; 0: not told
-	hint    nalHint // what its packets tell
+	rest    bool    // the unit before it has the same timestamp
+	hint    nalHint // what its packets tell; whether it begins, and with what, the first one
 	aac     aacRun
 }
 
@@ -132,6 +131,7 @@ type markerTrust struct {
 	good     int // pictures in a row that ended with the one marker they had
 	need     int // how many are convincing
 	trusted  bool
+	absent   bool // a picture ended without one
 	constant bool // the timestamp never changes: only markers and pack headers are left
 
 	keys uint8 // type of the NAL unit that whole key pictures of the flow begin with; 0: none came
@@ -148,7 +148,7 @@ func (m *markerTrust) ended(marker, early bool) {
 	case early:
 		m.betrayed()
 	case !marker:
-		m.good = 0
+		m.good, m.absent = 0, true
 	default:
 		m.good++
 		m.trusted = m.good >= max(m.need, markerProof)
@@ -177,9 +177,10 @@ func (f *flow) reset(reorder, rate int) {
 func (f *flow) audio() bool { return !f.programs && !f.codec.Video() }
 
 // patience returns how long f's open unit is waited for: not long where nothing
-// but the next timestamp would end it, longer where a marker is going to come.
+// but the next timestamp would end it, longer where a marker is going to come, for
+// all that is known of the sender.
 func (f *flow) patience() time.Duration {
-	if f.marks.trusted {
+	if f.marks.trusted || !f.marks.absent && !f.open.marker {
 		return time.Second
 	}
 	return unitWait

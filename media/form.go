@@ -55,11 +55,12 @@ func (s *Stream) endBefore(f *flow, p *Packet, body []byte) {
 // beginUnit opens a unit with p, which is not in it yet.
 func (s *Stream) beginUnit(f *flow, p *Packet, now time.Time) {
 	arrived := s.clock.arrived(now)
+	rest := f.open.packets > 0 && f.open.stamp == p.Timestamp && !f.marks.constant
 	f.clock.slow, f.clock.live = s.cfg.Patient, s.cfg.Live
 	pts, jumped := f.clock.at(p.Timestamp, arrived, max(s.clock.at(arrived), f.after))
 	f.open = openUnit{
 		Unit:   Unit{Flow: f.index, First: f.packets.next, PTS: pts, Wall: now.UnixNano(), low: p.Off - uint64(p.Front)},
-		active: true, timed: arrived, stamp: p.Timestamp,
+		active: true, timed: arrived, stamp: p.Timestamp, rest: rest,
 	}
 	if jumped || f.jump {
 		f.open.Flags |= UnitDiscontinuity
@@ -116,10 +117,14 @@ func (s *Stream) closeUnit(f *flow, why ending) {
 	if u.Flags&UnitDiscontinuity != 0 {
 		f.decode.restart()
 	}
-	if f.audio() {
+	switch {
+	case f.audio():
 		u.PTS = f.decode.plain(u.PTS) // nothing is reordered: time only goes on
 		u.DTS = u.PTS
-	} else {
+	case o.rest:
+		u.DTS = f.decode.more()
+		u.PTS = max(u.PTS, u.DTS)
+	default:
 		u.DTS = f.decode.next(u.PTS)
 	}
 	s.publishUnit(f, u, o.timed)
@@ -133,12 +138,14 @@ func (s *Stream) judge(f *flow, u *Unit) {
 	}
 	// What is missing before a unit is of no concern to a sound, nor to a key
 	// picture of which the beginning is there: it begins as those before it.
-	alike := o.first == f.marks.keys || f.marks.keys == 0
+	alike := o.hint.first == f.marks.keys || f.marks.keys == 0
 	switch {
-	case o.broken && !f.audio() && !(u.Key() && o.begins && alike):
+	case o.broken && !f.audio() && !(u.Key() && o.hint.begins && alike):
 		u.Flags |= UnitDamaged
+	case o.rest && !f.audio() && !o.hint.begins:
+		u.Flags |= UnitDamaged // the picture was cut: its beginning is in the unit before
 	case !o.broken && u.Key():
-		f.marks.keys = o.first
+		f.marks.keys = o.hint.first
 	}
 }
 
@@ -214,10 +221,10 @@ func (s *Stream) expire(now time.Time) (next time.Time) {
 }
 
 // awaitsPicture reports whether the open unit of f holds only what comes before a
-// picture (parameter sets): some encoders send the picture itself later, with the
-// same timestamp.
+// picture (a delimiter, parameter sets): some encoders send the picture itself
+// later, with the same timestamp.
 func (s *Stream) awaitsPicture(f *flow) bool {
-	return s.form.carriage == CarriageRTP && f.codec.Video() && f.open.hint.set && !f.open.hint.slice
+	return s.form.carriage == CarriageRTP && f.codec.Video() && f.open.hint.begins && !f.open.hint.slice
 }
 
 // earlier returns the earlier of two instants, of which the zero one is never.

@@ -109,22 +109,92 @@ func TestMarkerThatBecomesWrongIsDistrusted(t *testing.T) {
 	}
 }
 
+// The first picture of a sender is waited for as if a marker came, the next one is
+// not once a picture ended without.
 func TestUnitWithoutMarkerEndsAfterAWait(t *testing.T) {
 	r := rtpRig(t, mediatest.VideoTrack(media.H264))
 	p := &mediatest.Packetizer{PayloadType: 96, NoMarker: true}
-	r.push(0, p.Video(media.H264, 0, mediatest.Picture(media.H264, true, 3000, 1)...)...)
-	r.later(99 * time.Millisecond)
-	again := r.s.Flush(r.now)
-	if n := len(r.units()); n != 0 {
-		t.Fatalf("%d units after 99 ms", n)
+	for i, tc := range []struct {
+		wait   time.Duration
+		before int // units complete until it is over
+	}{{time.Second, 0}, {time.Second, 1}, {100 * time.Millisecond, 3}} {
+		if i == 2 {
+			r.push(0, p.Video(media.H264, 2*3600, mediatest.Picture(media.H264, false, 3000, 1)...)...)
+			r.push(0, p.Video(media.H264, 3*3600, mediatest.Picture(media.H264, false, 3000, 1)...)...)
+		} else {
+			r.push(0, p.Video(media.H264, uint32(3600*i), mediatest.Picture(media.H264, i == 0, 3000, 1)...)...)
+		}
+		came := r.now
+		r.later(tc.wait - time.Millisecond)
+		again := r.s.Flush(r.now)
+		if n := len(r.units()); n != tc.before {
+			t.Fatalf("picture %d: %d units a moment before the wait is over, want %d", i, n, tc.before)
+		}
+		if want := came.Add(tc.wait); !again.Equal(want) {
+			t.Errorf("picture %d: wants to look again %v after it came, want %v", i, again.Sub(came), tc.wait)
+		}
+		r.later(time.Millisecond)
+		r.s.Flush(r.now)
+		if n := len(r.units()); n != tc.before+1 {
+			t.Errorf("picture %d: %d units after %s, want %d", i, n, tc.wait, tc.before+1)
+		}
 	}
-	if want := epoch.Add(100 * time.Millisecond); !again.Equal(want) {
-		t.Errorf("wants to look again %v, want %v", again, want)
+}
+
+// What comes before a picture waits for it: alone it would take the decoding time
+// that the picture needs.
+func TestDelimiterAwaitsItsPicture(t *testing.T) {
+	for c, delimiter := range map[media.Codec][]byte{media.H264: {9, 0xF0}, media.H265: {35 << 1, 1, 0x50}} {
+		r := rtpRig(t, mediatest.VideoTrack(c))
+		p := &mediatest.Packetizer{PayloadType: 96, NoMarker: true}
+		r.push(0, p.Video(c, 0, delimiter)...)
+		r.later(3 * time.Second)
+		r.s.Flush(r.now)
+		if n := len(r.units()); n != 0 {
+			t.Errorf("%s: %d units of a delimiter alone", c, n)
+		}
+		r.push(0, p.Video(c, 0, mediatest.Picture(c, true, 3000, 1)...)...)
+		r.s.CloseUnits()
+		if u := r.units(); flags(u) != "K." || u[0].DTS != u[0].PTS {
+			t.Errorf("%s: units %s, the first decoded at %d and shown at %d", c, flags(u), u[0].DTS, u[0].PTS)
+		}
 	}
-	r.later(time.Millisecond)
-	r.s.Flush(r.now)
-	if n := len(r.units()); n != 1 {
-		t.Errorf("%d units after 100 ms", n)
+}
+
+// A picture that was given up too early: what comes of it later is no picture of
+// its own, no place to start at, and is shown no earlier than it is decoded; the
+// pictures after it are as they would be without.
+func TestRestOfACutPictureIsDamaged(t *testing.T) {
+	times := func(cut bool) (got string, units []media.Unit) {
+		r := rtpRig(t, media.Track{Codec: media.H264, ClockRate: 90000, PayloadType: 96})
+		p := &mediatest.Packetizer{PayloadType: 96, NoMarker: true}
+		for i, at := range []int{0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11} {
+			packets := p.Video(media.H264, uint32(3600*at), mediatest.Slice(media.H264, i == 0 || i == 7, 3000, byte(i)))
+			r.push(0, packets[0])
+			if cut && i > 3 {
+				r.later(frameTime + 100*time.Millisecond)
+				r.s.Flush(r.now)
+			}
+			r.push(0, packets[1:]...)
+			r.later(frameTime)
+		}
+		r.s.CloseUnits()
+		for i, u := range r.units() {
+			if i > 0 && u.DTS <= r.units()[i-1].DTS || i > 8 && u.DTS > u.PTS {
+				t.Errorf("cut=%t: unit %d decoded at %d, shown at %d, the one before decoded at %d", cut, i, u.DTS, u.PTS, r.units()[i-1].DTS)
+			}
+		}
+		return flags(r.units()), r.units()
+	}
+	want, whole := times(false)
+	got, units := times(true)
+	if want != "K.......K......" || got != "K...."+".D..D..D."+"K.D."+".D..D..D..D..D." {
+		t.Errorf("units %s, and %s where some were cut", want, got)
+	}
+	for i, u := range units[4:] {
+		if w := whole[4+i/2]; i%2 == 0 && u.PTS != w.PTS {
+			t.Errorf("unit %d shown at %d, want %d", i, u.PTS, w.PTS)
+		}
 	}
 }
 

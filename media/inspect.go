@@ -7,7 +7,7 @@ import "encoding/binary"
 func (s *Stream) inspect(f *flow, body []byte) {
 	o := &f.open
 	if f.programs {
-		o.begins = o.begins || o.packets == 1 && startsPack(body)
+		o.hint.begins = o.hint.begins || o.packets == 1 && startsPack(body)
 		f.sniffer.feed(body)
 		return
 	}
@@ -16,7 +16,7 @@ func (s *Stream) inspect(f *flow, body []byte) {
 	}
 	hint := s.look(f, body)
 	if o.packets == 1 {
-		o.begins, o.first = hint.begins, hint.first
+		o.hint.begins, o.hint.first = hint.begins, hint.first
 	}
 	o.hint.add(hint)
 }
