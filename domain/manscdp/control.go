@@ -67,13 +67,10 @@ func (c *codec) word(name string, p *bool, yes, no string) bool {
 
 // PTZCommand moves a camera (A.3). No answer.
 type PTZCommand struct {
-	Hex             string // 16 hexadecimal digits as sent; see PTZ
+	Hex             string // 16 hexadecimal digits as sent; see ParsePTZ and FormatPTZ
 	PresetName      string // optional, at most 32 bytes (2022)
 	CruiseTrackName string // optional, at most 32 bytes (2022)
 }
-
-// PTZ reads the eight bytes of the command. The error is a *SyntaxError.
-func (p *PTZCommand) PTZ() (PTZ, error) { return ParsePTZ(p.Hex) }
 
 // Answered is false: camera movement is not acknowledged.
 func (*PTZCommand) Answered() bool { return false }

@@ -75,13 +75,15 @@ func FuzzParsePTZ(f *testing.F) {
 		f.Add(c.hex)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		p, err := ParsePTZ(s)
+		p, _, err := ParsePTZ(s)
 		if err != nil {
 			checkSyntaxError(t, err, len(s))
 			return
 		}
-		p.Suspect = false
-		if again, err := ParsePTZ(p.Hex()); err != nil || again != p {
+		if !p.Valid() {
+			t.Fatalf("%q: %+v is out of bounds", s, p)
+		}
+		if again, _, err := ParsePTZ(FormatPTZ(p)); err != nil || again != p {
 			t.Fatalf("%q: %+v became %+v, %v", s, p, again, err)
 		}
 		if p.String() == "" {
