@@ -79,6 +79,9 @@ func (pc PeerConfig) validate(path string, self Code) error {
 	if pc.Profile > mostProfile {
 		bad("Profile", fmt.Sprint(pc.Profile), "0 (main) to 7")
 	}
+	if pc.Rank >= ownRank {
+		bad("Rank", fmt.Sprint(pc.Rank), "0 to 99")
+	}
 	if pc.KeepaliveMiss < 0 || pc.KeepaliveMiss > 100 {
 		bad("KeepaliveMiss", fmt.Sprint(pc.KeepaliveMiss), "0 to 100")
 	}

@@ -142,6 +142,17 @@ type (
 		SN      int
 		Channel Code
 	}
+	// AskPTZ has a lower move a camera, by its own id of the channel (PTZCmd).
+	AskPTZ struct {
+		Tag     Tag
+		Peer    PeerRef
+		SN      int
+		Channel Code
+		Command PTZ
+		Rank    uint8         // of who asks, among ours
+		Asker   string        // both only to peers that agreed on it
+		Hold    time.Duration //
+	}
 	// SendMediaStatus tells the receiver in the dialog that everything was sent.
 	SendMediaStatus struct {
 		Tag     Tag
@@ -239,6 +250,15 @@ type (
 	CloseLeg struct{ Leg LegID }
 )
 
+// DrivePTZ is for [Cameras]: a camera of our own is to move. A movement ends by itself
+// after For, should nothing more be heard of us. Answered by Driven.
+type DrivePTZ struct {
+	Tag     Tag
+	Channel Code
+	Command PTZ
+	For     time.Duration // of what moves; 0 otherwise
+}
+
 // Effects for [Archive], [Store] and local users.
 type (
 	// FindRecords asks the archive. Answered by RecordsRead.
@@ -259,7 +279,7 @@ type (
 	// SaveTombstone makes durable that an upper was left; ForgetTombstone removes that.
 	SaveTombstone   struct{ Tombstone Tombstone }
 	ForgetTombstone struct{ Peer Code }
-	// Done answers LeaveAsked and JoinAsked: what was asked for has come about.
+	// Done answers LeaveAsked, JoinAsked and PTZAsked: what was asked for has come about.
 	Done struct{ Ticket Ticket }
 	// Opened answers WatchIn: the stream can be read from leg Source, or is our own (0).
 	Opened struct {
@@ -267,7 +287,7 @@ type (
 		Stream StreamID
 		Source LegID
 	}
-	// Denied answers WatchIn, RecordsAsked, LeaveAsked or JoinAsked: refused, with the level and the cause in Err.
+	// Denied answers WatchIn, RecordsAsked, LeaveAsked, JoinAsked or PTZAsked: refused, with the level and the cause in Err.
 	Denied struct {
 		Ticket Ticket
 		Err    error
@@ -350,6 +370,8 @@ func (Idle) effect()            {}
 
 func (AskKeyFrame) effect()     {}
 func (WantKeyFrame) effect()    {}
+func (AskPTZ) effect()          {}
+func (DrivePTZ) effect()        {}
 func (Subscribe) effect()       {}
 func (EndSubscription) effect() {}
 func (ReplySubscribe) effect()  {}

@@ -18,6 +18,8 @@ var (
 	ErrTimeout     = errors.New("no answer in time")
 	ErrMedia       = errors.New("media cannot be agreed")
 	ErrControl     = errors.New("playback cannot be controlled so")
+	ErrHeld        = errors.New("another moves the camera")
+	ErrUnable      = errors.New("camera cannot do that")
 	ErrGone        = errors.New("ended")
 	ErrBroken      = errors.New("media broke off")
 	ErrNoUpper     = errors.New("no such upper domain is configured")

@@ -162,6 +162,17 @@ type (
 		Origin Origin
 		Target NodeID
 	}
+	// PTZIn: an upper moves the camera of Target (PTZCmd). It is answered by Reply, once
+	// whoever owns the camera has answered.
+	PTZIn struct {
+		Ref     Ref
+		Origin  Origin
+		Target  NodeID
+		Command PTZ
+		Rank    uint8         // among the users of that upper; 0: not stated
+		Asker   string        // negotiated: who asked first; "": the upper itself
+		Hold    time.Duration // negotiated: nobody of the same rank may for so long; below 0: it is let go
+	}
 	// MediaStatusIn: the sender has sent everything (NotifyType 121).
 	MediaStatusIn struct {
 		Ref     Ref
@@ -229,6 +240,21 @@ type (
 		Channel Code
 		Range   Range
 		Filter  RecordFilter
+	}
+	// PTZAsked: a local user moves a camera, or (Hold alone) reserves it. A movement ends
+	// 1.5 s after it was last asked for. Answered by Done or Denied.
+	PTZAsked struct {
+		Ticket  Ticket
+		User    string // who; what one user holds another may not move
+		Channel Code
+		Command PTZ
+		Rank    uint8         // among the users of this level
+		Hold    time.Duration // nobody of the same rank may for so long, 10 min at most; below 0: it is let go
+	}
+	// Driven answers DrivePTZ.
+	Driven struct {
+		Tag Tag
+		Err error
 	}
 	// RecordsRead: the archive's answer to FindRecords.
 	RecordsRead struct {
@@ -374,6 +400,10 @@ func (MediaEnded) event()     {}
 
 func (KeyFrameIn) event()     {}
 func (KeyFrameWanted) event() {}
+
+func (PTZIn) event()    {}
+func (PTZAsked) event() {}
+func (Driven) event()   {}
 
 func (SubscribeIn) event()      {}
 func (SubscriptionOver) event() {}

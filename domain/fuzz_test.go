@@ -64,10 +64,10 @@ func (s *story) pick() uint64 { return uint64(s.take(256)) % (s.p.desk.last + 2)
 
 func (s *story) event() Event {
 	kind := Kind(s.take(4))
-	switch s.take(24) {
+	switch s.take(26) {
 	case 0:
 		return RegisterIn{Ref: s.ref(), Origin: s.origin(), Expires: time.Duration(s.take(3)) * time.Minute, Instance: []string{"", "a", "b"}[s.take(3)], Run: []string{"", "1"}[s.take(2)],
-			Caps: Capability(s.take(16)), Leaving: s.take(2) == 0, Force: s.take(3) == 0}
+			Caps: Capability(s.take(64)), Leaving: s.take(2) == 0, Force: s.take(3) == 0}
 	case 1:
 		return KeepaliveIn{Ref: s.ref(), Origin: s.origin()}
 	case 2:
@@ -99,7 +99,7 @@ func (s *story) event() Event {
 	case 12:
 		return MediaStatusIn{Ref: s.ref(), Dialog: Dialog(s.take(256)), Origin: s.origin(), Channel: s.channel()}
 	case 13, 14:
-		return Answered{Tag: Tag(s.pick()), Status: []int{0, 200, 200, 403, 486, 503}[s.take(6)], Expires: time.Duration(s.take(90)) * time.Minute, Caps: Capability(s.take(16))}
+		return Answered{Tag: Tag(s.pick()), Status: []int{0, 200, 200, 403, 486, 503}[s.take(6)], Expires: time.Duration(s.take(90)) * time.Minute, Caps: Capability(s.take(64))}
 	case 15:
 		return DevicesChanged{Items: s.items(), Removed: []NodeID{NodeID(s.channel())}}
 	case 16:
@@ -118,8 +118,25 @@ func (s *story) event() Event {
 		return s.parting()
 	case 21:
 		return s.subscription()
+	case 22:
+		return s.steering()
 	}
 	return s.media()
+}
+
+// steering is somebody who moves a camera, or a camera that answers.
+func (s *story) steering() Event {
+	p := PTZ{Action: PTZAction(s.take(19)), Pan: Axis{Dir(s.take(3) - 1), uint8(s.take(256))}, Number: uint8(s.take(3))}
+	hold := time.Duration(s.take(5)-1) * 7 * time.Second
+	switch s.take(4) {
+	case 0:
+		return Driven{Tag(s.pick()), s.error()}
+	case 1:
+		s.next++
+		s.tickets[Ticket(s.next)] = 0
+		return PTZAsked{Ticket(s.next), []string{"wang", "li"}[s.take(2)], s.channel(), p, uint8(s.take(3)), hold}
+	}
+	return PTZIn{Ref: s.ref(), Origin: s.origin(), Target: NodeID(s.channel()), Command: p, Rank: uint8(s.take(3)), Hold: hold}
 }
 
 // subscription is an upper that subscribes, or a lower that ends ours.
@@ -233,7 +250,7 @@ func FuzzStep(f *testing.F) {
 		if len(in) > 4096 {
 			return
 		}
-		b := twoLowers(t, State{}, func(c *Config) { c.MaxSessions = 6 })
+		b := twoLowers(t, State{}, func(c *Config) { c.MaxSessions, c.Peers[0].Rank = 6, 50 })
 		b.step(DevicesChanged{Items: []Item{cam(camOwn, "")}})
 		b.notify(below, ItemAdded, cam(camA, nvr), cam(camB, ""))
 		s := &story{t: t, p: b.p, now: b.now, bytes: in, refs: make(map[Ref]int), invites: make(map[Dialog]int),
@@ -260,6 +277,9 @@ func (s *story) end() {
 		idle = s.step(Tick{}) || idle
 	}
 	left := fmt.Sprint(s.p.Sessions())
+	if len(s.p.domes) > 0 {
+		left += fmt.Sprintf(" %d domes", len(s.p.domes))
+	}
 	for leg, open := range s.legs {
 		if open {
 			left += fmt.Sprintf(" leg %d", leg)

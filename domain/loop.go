@@ -11,6 +11,7 @@ import (
 type Ports struct {
 	Transceiver Transceiver
 	Media       Media
+	Cameras     Cameras
 	Archive     Archive
 	Store       Store
 	Users       Users
@@ -75,7 +76,8 @@ func (l *Loop) Post(ev Event) bool {
 func droppable(ev Event) bool {
 	switch ev.(type) {
 	case RegisterIn, KeepaliveIn, QueryIn, CatalogIn, SubscribeIn, RecordsIn, DeviceInfoIn, DeviceStatusIn,
-		InviteIn, ControlIn, MediaStatusIn, OptionsIn, WatchIn, RecordsAsked, RefreshAsked, LeaveAsked, JoinAsked:
+		InviteIn, ControlIn, KeyFrameIn, PTZIn, MediaStatusIn, OptionsIn, WatchIn, RecordsAsked, PTZAsked, RefreshAsked,
+		LeaveAsked, JoinAsked:
 		return true
 	}
 	return false
@@ -185,12 +187,15 @@ func (l *Loop) step(ev Event) (idle bool) {
 func (l *Loop) perform(fx Effect) bool {
 	switch fx := fx.(type) {
 	case Register, Keepalive, Probe, Query, SendCatalog, SendChanges, SendRecords,
-		SendInfo, SendState, Subscribe, EndSubscription, Invite, Cancel, Bye, Control, AskKeyFrame, SendMediaStatus:
+		SendInfo, SendState, Subscribe, EndSubscription, Invite, Cancel, Bye, Control, AskKeyFrame, AskPTZ,
+		SendMediaStatus:
 		l.ports.Transceiver.Send(fx)
 	case Reply, ReplyRegister, ReplySubscribe, AnswerInvite, RefuseInvite:
 		l.ports.Transceiver.Answer(fx)
 	case OpenReceiver, ConnectReceiver, OpenSender, StartSender, HoldReceiver, ControlSender, WantKeyFrame, CloseLeg:
 		l.ports.Media.Do(fx)
+	case DrivePTZ:
+		l.ports.Cameras.Drive(fx)
 	case FindRecords:
 		l.ports.Archive.Find(fx)
 	case SaveLink, ForgetLink, SaveCatalog, SaveTombstone, ForgetTombstone:

@@ -27,6 +27,7 @@ func (p *ports) do(fx Effect) {
 func (p *ports) Send(fx Effect)                      { p.do(fx) }
 func (p *ports) Answer(fx Effect)                    { p.do(fx) }
 func (p *ports) Do(fx Effect)                        { p.do(fx) }
+func (p *ports) Drive(fx DrivePTZ)                   { p.do(fx) }
 func (p *ports) Find(fx FindRecords)                 { p.do(fx) }
 func (p *ports) Save(fx Effect)                      { p.do(fx) }
 func (p *ports) Tell(fx Effect)                      { p.do(fx) }
@@ -40,7 +41,7 @@ func testLoop(t *testing.T) (*Loop, *ports) {
 		t.Fatal(err)
 	}
 	fake := &ports{}
-	return NewLoop(p, Ports{fake, fake, fake, fake, fake}, slog.New(slog.DiscardHandler)), fake
+	return NewLoop(p, Ports{fake, fake, fake, fake, fake, fake}, slog.New(slog.DiscardHandler)), fake
 }
 
 func TestLoopPerformsAndStops(t *testing.T) {
@@ -81,11 +82,12 @@ func TestLoopHandsEveryEffectToItsPort(t *testing.T) {
 	port := func(name string) *ports {
 		return &ports{answer: func(fx Effect) { got[name] = append(got[name], fmt.Sprintf("%T", fx)[7:]) }}
 	}
-	l.ports = Ports{port("transceiver"), port("media"), port("archive"), port("store"), port("users")}
+	l.ports = Ports{port("transceiver"), port("media"), port("cameras"), port("archive"), port("store"), port("users")}
 	for name, effects := range map[string][]Effect{
 		"transceiver": {Register{}, Keepalive{}, Probe{}, Query{}, SendCatalog{}, SendChanges{}, SendRecords{}, SendInfo{},
-			SendState{}, Invite{}, Cancel{}, Bye{}, Control{}, AskKeyFrame{}, SendMediaStatus{}, Reply{}, ReplyRegister{}, AnswerInvite{}, RefuseInvite{}},
+			SendState{}, Invite{}, Cancel{}, Bye{}, Control{}, AskKeyFrame{}, AskPTZ{}, SendMediaStatus{}, Reply{}, ReplyRegister{}, AnswerInvite{}, RefuseInvite{}},
 		"media":   {OpenReceiver{}, ConnectReceiver{}, OpenSender{}, StartSender{}, HoldReceiver{}, ControlSender{}, WantKeyFrame{}, CloseLeg{}},
+		"cameras": {DrivePTZ{}},
 		"archive": {FindRecords{}},
 		"store":   {SaveLink{}, ForgetLink{}, SaveCatalog{}, SaveTombstone{}, ForgetTombstone{}},
 		"users":   {Opened{}, Denied{}, Ended{}, RecordsFound{}, Done{}},

@@ -403,6 +403,7 @@ func (p *Processor) lowerGone(l *lower) {
 	p.cat.online(l.cfg.Code, false)
 	p.dropReceivers(l.cfg.Code, fmt.Errorf("%s: %w", l.cfg.Code, ErrPeerOffline))
 	p.dropAsksTo(l.cfg.Code)
+	p.dropDomes(func(d *dome) bool { return d.lower == l }, fmt.Errorf("%s: %w", l.cfg.Code, ErrPeerOffline))
 	if l.link.State == LinkIdle {
 		p.cat.drop(l.cfg.Code)
 		l.link.Channels, l.link.Catalog, l.saveAt = 0, time.Time{}, time.Time{}

@@ -44,6 +44,7 @@ const (
 	CapPush                                  // devices are pushed without a query (PUSH-701)
 	CapElementary                            // plain H.264/H.265 RTP instead of PS may be offered
 	CapParties                               // requests and answers name both parties (LIVE-801, QUERY-904)
+	CapPTZ                                   // what moves a camera is repeated every 500 ms and names who asked (PTZ-1)
 )
 
 // Has reports whether c holds all of want.
@@ -78,6 +79,7 @@ type PeerConfig struct {
 	KeepaliveEvery time.Duration // 0: 60 s
 	KeepaliveMiss  int           // missed in a row before offline; 0: 3
 	Share          []Code        // channels shown to this upper; nil: all
+	Rank           uint8         // of this upper where it moves cameras, 1 to 99: this level's own users have 100; 0: it may not
 	Profile        uint8         // stream number that this upper gets of a channel that has it, where it asks for the main one
 	Forget         bool          // instead of offline: what was learned of it is deleted (KA-503, KA-509)
 }

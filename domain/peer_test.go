@@ -105,7 +105,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 	o := Origin{From: stranger, Address: "udp:10.0.0.9:5060"}
 	for _, ev := range []Event{QueryIn{Ref: 7, Origin: o}, CatalogIn{Ref: 7, Origin: o}, RecordsIn{Ref: 7, Origin: o},
-		DeviceInfoIn{Ref: 7, Origin: o}, DeviceStatusIn{Ref: 7, Origin: o}, MediaStatusIn{Ref: 7, Origin: o}, KeyFrameIn{Ref: 7, Origin: o, Target: camA}} {
+		DeviceInfoIn{Ref: 7, Origin: o}, DeviceStatusIn{Ref: 7, Origin: o}, MediaStatusIn{Ref: 7, Origin: o}, KeyFrameIn{Ref: 7, Origin: o, Target: camA}, PTZIn{Ref: 7, Origin: o, Target: camA}} {
 		if out := b.step(ev); len(out) != 1 || out[0] != (Reply{Ref: 7, Err: ErrDenied}) {
 			t.Errorf("%T: %v", ev, out)
 		}

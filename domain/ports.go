@@ -21,6 +21,12 @@ type Media interface {
 	Do(Effect)
 }
 
+// Cameras are our own cameras that move.
+type Cameras interface {
+	// Drive performs DrivePTZ. Commands for one camera come one at a time.
+	Drive(DrivePTZ)
+}
+
 // An Archive knows what was recorded here.
 type Archive interface {
 	// Find performs FindRecords.

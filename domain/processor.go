@@ -33,6 +33,7 @@ type Processor struct {
 	calls  calls
 	asks   asks
 	keys   map[Code]*keyOrder // channels that were asked for a key frame
+	domes  map[Code]*dome     // channels that are moved or held
 }
 
 // NewProcessor returns a processor that knows what state kept. Its lowers are
@@ -44,7 +45,7 @@ func NewProcessor(cfg Config, state State) (*Processor, error) {
 	p := &Processor{
 		cfg: cfg, desk: newDesk(cfg.Seed), byCode: make(map[Code]*upper), lowers: make(map[Code]*lower),
 		cat: newCatalog(cfg), calls: newCalls(cfg),
-		asks: asks{down: make(map[int]*ask), own: make(map[Tag]find)}, keys: make(map[Code]*keyOrder),
+		asks: asks{down: make(map[int]*ask), own: make(map[Tag]find)}, keys: make(map[Code]*keyOrder), domes: make(map[Code]*dome),
 	}
 	for _, pc := range cfg.Peers {
 		if pc.Role == Upper {
@@ -126,6 +127,12 @@ func (p *Processor) Step(now time.Time, ev Event) []Effect {
 		p.keyFrameIn(ev)
 	case KeyFrameWanted:
 		p.keyFrameWanted(ev)
+	case PTZIn:
+		p.ptzIn(ev)
+	case PTZAsked:
+		p.ptzAsked(ev)
+	case Driven:
+		p.driven(ev)
 	case MediaStatusIn:
 		p.mediaStatusIn(ev)
 	case Answered:
@@ -203,6 +210,7 @@ func (p *Processor) stop() {
 	p.phase = phaseStopping
 	p.dropAll()
 	p.dropAsks()
+	p.stopDomes()
 	for _, l := range sorted(p.lowers) {
 		if !l.saveAt.IsZero() {
 			l.saveAt = p.desk.now
@@ -218,7 +226,7 @@ func (p *Processor) stop() {
 func (p *Processor) quiet() bool {
 	for _, w := range p.desk.tags {
 		switch w.(type) {
-		case upRegisterWait, rxWait, nobody:
+		case upRegisterWait, rxWait, orderWait, nobody:
 			return false
 		}
 	}

@@ -78,6 +78,11 @@ func (p PTZ) Moves() bool {
 // stops also ends cruise and scan; a PTZLens that stops only ends focus and iris.
 func (p PTZ) Stops() bool { return p.Action <= PTZLens && !p.Moves() }
 
+// goes reports whether p has the camera go somewhere by itself, which ends a movement.
+func (p PTZ) goes() bool {
+	return p.Action == PresetCall || p.Action == CruiseStart || p.Action == ScanStart
+}
+
 // String describes the command for people: "left 128 up 128", "preset call 5".
 func (p PTZ) String() string {
 	switch p.Action {

@@ -431,6 +431,7 @@ func (p *Processor) dropChannels(removed []NodeID) {
 			p.stepSender(s, txDrop{ErrNoChannel})
 		}
 	}
+	p.dropDomes(func(d *dome) bool { return d.lower == nil && slices.Contains(removed, NodeID(d.channel)) }, ErrNoChannel)
 	for _, w := range sorted(p.calls.watches) {
 		if w.from == nil && slices.Contains(removed, NodeID(w.stream.Channel)) {
 			p.stepWatch(w, watchOver{ErrNoChannel})

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	ownCaps = CapUpperKeepalive | CapRefuseLeave | CapPush | CapElementary | CapParties
+	ownCaps = CapUpperKeepalive | CapRefuseLeave | CapPush | CapElementary | CapParties | CapPTZ
 
 	registerWait  = 70 * time.Second // two transactions: the challenge and the answer to it
 	rejoinJitter  = 3 * time.Second  // spread of those that an upper's restart sends back to it
@@ -360,6 +360,7 @@ func (p *Processor) stepUpper(u *upper, ev any) {
 		p.dropSubscription(u)
 		p.dropSenders(u, fmt.Errorf("%s: %w", u.cfg.Code, ErrPeerOffline))
 		p.dropAsksOf(u)
+		p.dropHand(u)
 	}
 	p.noteLink(&u.link, was)
 }

@@ -22,6 +22,7 @@ type Node struct {
 	Keep    bool                                                 // keep Effects
 	Plain   bool                                                 // a standard peer: it announces no extension
 	Deaf    *int                                                 // answers SUBSCRIBE with this status by itself; 0: never
+	Heads   map[domain.Code]*Head                                // of the node's cameras that were driven
 
 	net     *Network
 	address string
@@ -236,6 +237,8 @@ func (node *Node) perform(fx domain.Effect) {
 		node.save(fx)
 	case domain.FindRecords:
 		node.find(fx)
+	case domain.DrivePTZ:
+		node.drive(fx)
 	case domain.OpenReceiver, domain.ConnectReceiver, domain.OpenSender, domain.StartSender, domain.CloseLeg,
 		domain.HoldReceiver, domain.ControlSender, domain.WantKeyFrame:
 		node.media(fx)
@@ -319,6 +322,10 @@ func (node *Node) message(fx domain.Effect) {
 	case domain.AskKeyFrame:
 		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
 			return domain.KeyFrameIn{Ref: ref, Origin: o, Target: domain.NodeID(fx.Channel)}
+		})
+	case domain.AskPTZ:
+		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {
+			return domain.PTZIn{Ref: ref, Origin: o, Target: domain.NodeID(fx.Channel), Command: fx.Command, Rank: fx.Rank, Asker: fx.Asker, Hold: fx.Hold}
 		})
 	case domain.SendInfo:
 		node.to(fx.Peer.Code, fx.Tag, func(ref domain.Ref, o domain.Origin) domain.Event {

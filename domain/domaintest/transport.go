@@ -279,7 +279,7 @@ func status(node domain.Code, err error) domain.Answered {
 		err    error
 		status int
 	}{{domain.ErrDenied, 403}, {domain.ErrNoChannel, 404}, {domain.ErrNoRecording, 404}, {domain.ErrOffline, 480},
-		{domain.ErrPeerOffline, 480}, {domain.ErrBusy, 486}, {domain.ErrTimeout, 408}, {domain.ErrMedia, 488}, {domain.ErrControl, 488},
+		{domain.ErrPeerOffline, 480}, {domain.ErrBusy, 486}, {domain.ErrHeld, 403}, {domain.ErrUnable, 488}, {domain.ErrTimeout, 408}, {domain.ErrMedia, 488}, {domain.ErrControl, 488},
 		{domain.ErrGone, 487}, {domain.ErrNoDialog, 481}} {
 		if errors.Is(err, row.err) {
 			return domain.Answered{Status: row.status, Reason: err.Error(), Level: node}

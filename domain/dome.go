@@ -1,0 +1,348 @@
+package domain
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+const (
+	ptzFixed  = 3 // PTZType of a camera that does not move
+	mostDomes = 1024
+	mostQueue = 8 // orders that wait for a camera
+
+	// A movement that nobody asks for again ends: of those who repeat it soon, of a
+	// standard upper, which sends one start and one stop, late (PTZ-1).
+	repeatedFor = 1500 * time.Millisecond
+	standardFor = 30 * time.Second
+	// How often we repeat a movement ourselves, to a lower that expects it and to a
+	// camera of our own, which stops by itself after drivenFor.
+	repeatEvery = 500 * time.Millisecond
+	driveEvery  = 2 * time.Second
+	drivenFor   = 5 * time.Second
+
+	orderFor  = 3 * time.Second // an order to a lower that is not answered is given up
+	hastyFor  = time.Second     // the same, while a stop waits behind it
+	mostStops = 3               // times that a stop is sent until it is answered
+)
+
+// A dome is a camera that is moved or held. Each level between who asks and the camera
+// has one of its own, since each has callers of its own. It sends one order at a time,
+// so that a stop never arrives before the movement that it is to end; what was given
+// up and may still arrive is set right when its answer comes.
+type dome struct {
+	channel Code
+	lower   *lower // that has the camera; nil: it is our own
+	below   Code   // its id there
+	grip    grip
+	queue   []*order
+	sent    *order    // is under way; nil: none
+	strays  int       // given up, and not answered yet
+	moving  [2]motion // by PTZMove and PTZLens
+	gone    bool
+	alarm   alarm
+}
+
+// A motion is what a camera is to do now. The zero motion stands still.
+type motion struct {
+	command PTZ
+	until   time.Time // it is stopped then
+	again   time.Time // it is repeated then; zero: never
+}
+
+// wanted is the command that brings about what the motion of an action is now.
+func (d *dome) wanted(a PTZAction) PTZ {
+	if m := d.moving[a]; m.command.Moves() {
+		return m.command
+	}
+	return PTZ{Action: a}
+}
+
+// take takes an order, or says why not.
+func (d *dome) take(desk *desk, o *order) error {
+	if err := d.grip.refuses(desk.now, o); err != nil {
+		return err
+	}
+	if !o.command.Stops() && len(d.queue) >= mostQueue {
+		return ErrBusy
+	}
+	if d.grip.hand != o.hand {
+		d.handOver(desk, o)
+	}
+	d.grip.take(desk.now, o)
+	if o.command.Action > PTZLens {
+		if o.command.goes() { // repeating the movement would end that
+			d.moving[PTZMove].again = time.Time{}
+		}
+		d.queue = append(d.queue, o)
+		return nil
+	}
+	m := &d.moving[o.command.Action]
+	same := o.command.Moves() && m.command == o.command && o.hold == 0
+	switch {
+	case same:
+		m.until = desk.now.Add(o.patience())
+		o.answer(desk, nil)
+		return nil
+	case o.command.Moves():
+		*m = motion{command: o.command, until: desk.now.Add(o.patience())}
+	default:
+		*m = motion{}
+	}
+	d.put(desk, o)
+	return nil
+}
+
+// handOver ends what the hand before moves and the new one does not.
+func (d *dome) handOver(desk *desk, o *order) {
+	if !d.grip.until.IsZero() {
+		desk.note(slog.LevelInfo, "camera taken over", slog.String("channel", string(d.channel)), slog.String("by", o.asker))
+	}
+	for a := range d.moving {
+		if d.moving[a].command.Moves() && o.command.Action != PTZAction(a) {
+			d.halt(desk, PTZAction(a))
+		}
+	}
+}
+
+// halt has a motion end.
+func (d *dome) halt(desk *desk, a PTZAction) {
+	d.moving[a] = motion{}
+	d.put(desk, &order{hand: d.grip.hand, standing: d.grip.standing, command: PTZ{Action: a}})
+}
+
+// put puts a movement, or its end, into the queue: what still waits there of the same
+// axes is overtaken.
+func (d *dome) put(desk *desk, o *order) {
+	d.queue = slices.DeleteFunc(d.queue, func(q *order) bool {
+		if q.command.Action != o.command.Action {
+			return false
+		}
+		q.answer(desk, nil)
+		return true
+	})
+	d.queue = append(d.queue, o)
+}
+
+// waits reports whether an order of an action is under way or will be.
+func (d *dome) waits(a PTZAction) bool {
+	is := func(o *order) bool { return o.command.Action == a }
+	return d.sent != nil && is(d.sent) || slices.ContainsFunc(d.queue, is)
+}
+
+// patience is how long a movement goes on without being asked for again.
+func (o *order) patience() time.Duration {
+	if o.upper != nil && !o.upper.link.Caps.Has(CapPTZ) {
+		return standardFor
+	}
+	return repeatedFor
+}
+
+// expired does what is due.
+func (d *dome) expired(p *Processor) {
+	if d.sent != nil && d.lower != nil && p.desk.past(d.deadline()) {
+		o := d.sent
+		d.sent = nil
+		d.strays++
+		o.answer(&p.desk, ErrTimeout)
+	}
+	for a := range d.moving {
+		switch m := &d.moving[a]; {
+		case p.desk.past(m.until):
+			d.halt(&p.desk, PTZAction(a))
+		case p.desk.past(m.again) && !d.waits(PTZAction(a)):
+			d.put(&p.desk, &order{hand: d.grip.hand, standing: d.grip.standing, command: m.command})
+		}
+	}
+	p.pump(d)
+}
+
+// deadline is until when the answer to what is under way is waited for.
+func (d *dome) deadline() time.Time {
+	if slices.ContainsFunc(d.queue, func(o *order) bool { return o.command.Stops() }) {
+		return d.sent.at.Add(hastyFor - orderFor)
+	}
+	return d.sent.at
+}
+
+// pump sends what waits, and forgets a dome that nobody moves or holds.
+func (p *Processor) pump(d *dome) {
+	if d.sent == nil && len(d.queue) > 0 {
+		d.sent = d.queue[0]
+		d.queue = slices.Delete(d.queue, 0, 1)
+		p.order(d, d.sent)
+	}
+	instants := []time.Time{d.moving[0].until, d.moving[1].until}
+	for a, m := range d.moving {
+		if !d.waits(PTZAction(a)) {
+			instants = append(instants, m.again)
+		}
+	}
+	if d.sent != nil && d.lower != nil {
+		instants = append(instants, d.deadline())
+	}
+	still := d.sent == nil && d.strays == 0 && d.moving == [2]motion{}
+	switch {
+	case still && !p.desk.now.Before(d.grip.until):
+		p.forgetDome(d)
+		return
+	case still:
+		instants = append(instants, d.grip.until)
+	}
+	p.desk.set(&d.alarm, instants...)
+}
+
+// order sends an order to the lower or the camera.
+func (p *Processor) order(d *dome, o *order) {
+	tag := p.desk.ask(orderWait{d, o})
+	o.at = p.desk.now.Add(orderFor)
+	every := driveEvery
+	switch {
+	case d.lower == nil:
+		fx := DrivePTZ{Tag: tag, Channel: d.channel, Command: o.command}
+		if o.command.Moves() {
+			fx.For = drivenFor
+		}
+		p.desk.do(fx)
+	default:
+		fx := AskPTZ{Tag: tag, Peer: d.lower.cfg.ref(), SN: p.desk.serial(), Channel: d.below, Command: o.command}
+		every = 0
+		if d.lower.link.Caps.Has(CapPTZ) {
+			fx.Rank, fx.Asker, fx.Hold, every = o.standing.passed(), o.asker, o.hold, repeatEvery
+		}
+		p.desk.do(fx)
+	}
+	if o.command.Moves() && every > 0 {
+		d.moving[o.command.Action].again = p.desk.now.Add(every)
+	}
+}
+
+// orderWait waits for the answer to an order.
+type orderWait struct {
+	d *dome
+	o *order
+}
+
+func (w orderWait) answered(p *Processor, ev Answered) {
+	switch {
+	case ev.Status/100 == 2:
+		p.ordered(w.d, w.o, nil)
+	case w.d.lower == nil:
+		p.ordered(w.d, w.o, ErrTimeout)
+	default:
+		p.ordered(w.d, w.o, refusedBy(w.d.lower.cfg.Code, ev))
+	}
+}
+
+// driven takes what became of an order to a camera of our own.
+func (p *Processor) driven(ev Driven) {
+	if w, ok := p.desk.tags[ev.Tag].(orderWait); ok && w.d.lower == nil {
+		delete(p.desk.tags, ev.Tag)
+		p.ordered(w.d, w.o, ev.Err)
+	}
+}
+
+// ordered takes what became of an order. Whoever did not obey may have done so all
+// the same, unless he said no.
+func (p *Processor) ordered(d *dome, o *order, err error) {
+	if d.gone {
+		return
+	}
+	late := d.sent != o
+	if late {
+		d.strays--
+	} else {
+		d.sent = nil
+		o.answer(&p.desk, err)
+	}
+	switch {
+	case o.command.Action <= PTZLens:
+		d.settle(&p.desk, o, late, err)
+	case o.command.goes() && err == nil && !d.waits(PTZMove):
+		d.moving[PTZMove] = motion{}
+	}
+	p.pump(d)
+}
+
+// settle brings what the camera does in line with what it is to do, after an order of
+// an action was answered.
+func (d *dome) settle(desk *desk, o *order, late bool, err error) {
+	a := o.command.Action
+	unsure := err != nil && !refusal(err)
+	switch {
+	case d.waits(a):
+	case late && o.command != d.wanted(a):
+		d.put(desk, &order{hand: d.grip.hand, standing: d.grip.standing, command: d.wanted(a)})
+	case late || err == nil:
+	case o.command.Moves() && d.moving[a].command == o.command:
+		if d.moving[a] = (motion{}); unsure {
+			d.halt(desk, a)
+		}
+	case o.command.Stops() && unsure && o.tries+1 < mostStops:
+		d.put(desk, &order{hand: o.hand, standing: o.standing, command: o.command, tries: o.tries + 1})
+	}
+}
+
+// refusal reports whether err says that a camera was not moved.
+func refusal(err error) bool {
+	if r, ok := errors.AsType[*Refused](err); ok {
+		return r.Status >= 300 && r.Status != 408 && r.Status != 504
+	}
+	return errors.Is(err, ErrUnable)
+}
+
+// dropHand ends what an upper moves and holds.
+func (p *Processor) dropHand(u *upper) {
+	for _, d := range sorted(p.domes) {
+		if d.grip.upper == u {
+			d.grip.until = p.desk.now
+			p.still(d)
+		}
+	}
+}
+
+// still has everything that a camera does end.
+func (p *Processor) still(d *dome) {
+	for a := range d.moving {
+		if d.moving[a].command.Moves() {
+			d.halt(&p.desk, PTZAction(a))
+		}
+	}
+	p.pump(d)
+}
+
+// dropDomes forgets the domes that which tells, with what waits for them: they cannot be
+// reached any more.
+func (p *Processor) dropDomes(which func(*dome) bool, err error) {
+	for _, d := range sorted(p.domes) {
+		if which(d) {
+			p.dropDome(d, err)
+		}
+	}
+}
+
+func (p *Processor) dropDome(d *dome, err error) {
+	if d.sent != nil {
+		d.sent.answer(&p.desk, err)
+	}
+	for _, o := range d.queue {
+		o.answer(&p.desk, err)
+	}
+	p.forgetDome(d)
+}
+
+func (p *Processor) forgetDome(d *dome) {
+	d.gone = true
+	p.desk.set(&d.alarm)
+	if p.domes[d.channel] == d {
+		delete(p.domes, d.channel)
+	}
+}
+
+// stopDomes stops every camera that is moved from here, before the end.
+func (p *Processor) stopDomes() {
+	for _, d := range sorted(p.domes) {
+		p.still(d)
+	}
+}
