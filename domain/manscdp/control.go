@@ -50,6 +50,9 @@ func readCommand(c *codec) Command {
 			return cmd
 		}
 	}
+	if c.find("PTZCmd") != 0 { // says nothing: damaged, not unknown
+		return new(PTZCommand)
+	}
 	return nil
 }
 
@@ -76,7 +79,7 @@ type PTZCommand struct {
 func (*PTZCommand) Answered() bool { return false }
 
 func (p *PTZCommand) walkCommand(c *codec) bool {
-	c.text("PTZCmd", &p.Hex)
+	c.must("PTZCmd", &p.Hex)
 	c.in("PTZCmdParams", func(c *codec) {
 		c.text("PresetName", &p.PresetName)
 		c.text("CruiseTrackName", &p.CruiseTrackName)

@@ -230,6 +230,10 @@ var vectors = map[string]vector{
 		body:    control(`<PTZCmd>A50F01810005003B</PTZCmd><PTZCmdParams><PresetName>door</PresetName></PTZCmdParams>`),
 		message: &DeviceControl{Head: head("510", camera), Command: &PTZCommand{Hex: "A50F01810005003B", PresetName: "door"}},
 	},
+	"ptz that says nothing": {body: control(`<PTZCmd></PTZCmd>`), message: order(&PTZCommand{})},
+	"ptz that says nothing beside another": {
+		body: control(`<PTZCmd></PTZCmd><IFrameCmd>Send</IFrameCmd>`), message: order(&KeyFrame{}), readOnly: true,
+	},
 	"restart":            {body: control(`<TeleBoot>Boot</TeleBoot>`), message: order(&TeleBoot{})},
 	"record":             {body: control(`<RecordCmd>Record</RecordCmd><StreamNumber>1</StreamNumber>`), message: order(&Recording{On: true, StreamNumber: Some(1)})},
 	"stop record":        {body: control(`<RecordCmd>StopRecord</RecordCmd>`), message: order(&Recording{})},
