@@ -30,6 +30,7 @@ type gate struct {
 	turnstile *turnstile
 	strangers *limiter[netip.Addr]
 	failures  *limiter[culprit]
+	suspects  *limiter[domain.Code] // notes of suspect commands
 	parser    *stack.Parser
 	agent     string
 	ledger    *ledger

@@ -199,6 +199,8 @@ func agreeable(s *station, ev domain.Event) {
 		s.Answer(domain.Reply{Ref: ev.Ref})
 	case domain.KeyFrameIn:
 		s.Answer(domain.Reply{Ref: ev.Ref})
+	case domain.PTZIn:
+		s.Answer(domain.Reply{Ref: ev.Ref})
 	}
 }
 

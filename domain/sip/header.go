@@ -22,8 +22,11 @@ const (
 	headerLeave    = "X-District-Leave"    // deregisters for good (DEREG-602)
 	headerForce    = "X-District-Force"    // its operator insists
 	headerLevel    = "X-District-Level"    // the server that refused (LIVE-813)
-	headerAsker    = "X-District-Asker"    // who asked first for recordings (QUERY-904); only where it was agreed on
+	headerAsker    = "X-District-Asker"    // who asked first: for recordings (QUERY-904), to move a camera (PTZ-1); only where it was agreed on
+	headerHold     = "X-District-Hold"     // seconds that a camera is kept from others of the same rank, -1: let go (PTZ-1); likewise
 )
+
+const mostAsker = 64 // bytes of headerAsker
 
 const allowed = "INVITE, ACK, INFO, CANCEL, BYE, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, REGISTER"
 
@@ -58,6 +61,13 @@ func header(m interface{ GetHeader(string) stack.Header }, name string) string {
 
 func add(m stack.Message, name, value string) { m.AppendHeader(stack.NewHeader(name, value)) }
 
+// tell is add if there is something to tell.
+func tell(m stack.Message, name, value string) {
+	if value != "" {
+		add(m, name, value)
+	}
+}
+
 // beijing is the zone of every time on the wire of GB/T 28181.
 func beijing() *time.Location { return time.FixedZone("+08:00", 8*60*60) }
 
@@ -76,7 +86,9 @@ func wholeSeconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
-func capNames() []string { return []string{"keepalive", "leave", "push", "elementary", "parties"} }
+func capNames() []string {
+	return []string{"keepalive", "leave", "push", "elementary", "parties", "ptz"}
+}
 
 // formatCaps writes the capability header.
 func formatCaps(c domain.Capability) string {

@@ -24,9 +24,20 @@ func (t *Transceiver) messageIn(r *request) {
 	case event == nil:
 		t.unserved(r, m)
 	default:
-		_, beat := m.(*manscdp.Keepalive)
-		t.ask(&pending{r: r, beat: beat}, event)
+		t.ask(pendingOf(r, m), event)
 	}
+}
+
+// pendingOf returns how a message waits for the processor.
+func pendingOf(r *request, m manscdp.Message) *pending {
+	w := &pending{r: r}
+	switch m.(type) {
+	case *manscdp.Keepalive:
+		w.beat = true
+	case *manscdp.DeviceControl:
+		w.wait = controlWait
+	}
+	return w
 }
 
 // read decodes the body of r and translates it.
@@ -75,7 +86,7 @@ func (t *Transceiver) translate(r *request, m manscdp.Message) (func(domain.Ref)
 	case *manscdp.MediaStatus:
 		return t.mediaStatusIn(r, m)
 	case *manscdp.DeviceControl:
-		return controlIn(r, m)
+		return t.controlIn(r, m)
 	}
 	return nil, nil
 }
@@ -93,15 +104,18 @@ func keepaliveIn(r *request, m *manscdp.Keepalive) (func(domain.Ref) domain.Even
 	return func(ref domain.Ref) domain.Event { ev.Ref = ref; return ev }, nil
 }
 
-// controlIn reads what a device is to do. Of all commands only the request for a key
-// frame is passed on.
-func controlIn(r *request, m *manscdp.DeviceControl) (func(domain.Ref) domain.Event, error) {
-	if _, ok := m.Command.(*manscdp.KeyFrame); !ok {
-		return nil, nil
+// controlIn reads what a device is to do. Of all commands only those that move a camera
+// and the request for a key frame are passed on.
+func (t *Transceiver) controlIn(r *request, m *manscdp.DeviceControl) (func(domain.Ref) domain.Event, error) {
+	switch command := m.Command.(type) {
+	case *manscdp.PTZCommand:
+		return t.ptzIn(r, m, command.Hex)
+	case *manscdp.KeyFrame:
+		return answerIn(m.Header(), func(ref domain.Ref, _ int, id domain.NodeID) domain.Event {
+			return domain.KeyFrameIn{Ref: ref, Origin: r.origin, Target: id}
+		})
 	}
-	return answerIn(m.Header(), func(ref domain.Ref, _ int, id domain.NodeID) domain.Event {
-		return domain.KeyFrameIn{Ref: ref, Origin: r.origin, Target: id}
-	})
+	return nil, nil
 }
 
 // answerIn reads what every body has and leaves the rest to event.

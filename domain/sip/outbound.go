@@ -230,20 +230,13 @@ func (t *Transceiver) message(ctx context.Context, to domain.PeerRef, m manscdp.
 // query is the work of a query. Who asked first travels in a header, for which a query
 // has no element.
 func (t *Transceiver) query(fx domain.Query) func(context.Context) domain.Answered {
-	m := query(fx)
-	if fx.Asker == "" {
-		return t.single(fx.Tag, fx.Peer, m)
-	}
-	return func(ctx context.Context) domain.Answered {
-		res, err := t.message(ctx, fx.Peer, m, func(req *stack.Request) { add(req, headerAsker, clean(fx.Asker, 64)) })
-		return answered(fx.Tag, fx.Peer.Code, res, err)
-	}
+	return t.single(fx.Tag, fx.Peer, query(fx), func(req *stack.Request) { tell(req, headerAsker, clean(fx.Asker, mostAsker)) })
 }
 
-// single is the work of an effect that is one MESSAGE.
-func (t *Transceiver) single(tag domain.Tag, to domain.PeerRef, m manscdp.Message) func(context.Context) domain.Answered {
+// single is the work of an effect that is one MESSAGE, with what more adds to its headers.
+func (t *Transceiver) single(tag domain.Tag, to domain.PeerRef, m manscdp.Message, more ...func(*stack.Request)) func(context.Context) domain.Answered {
 	return func(ctx context.Context) domain.Answered {
-		res, err := t.message(ctx, to, m)
+		res, err := t.message(ctx, to, m, more...)
 		return answered(tag, to.Code, res, err)
 	}
 }

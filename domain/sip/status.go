@@ -21,6 +21,7 @@ type refusal struct {
 func refusals() []refusal {
 	return []refusal{
 		{403, "Forbidden", domain.ErrDenied},
+		{403, "Camera Held", domain.ErrHeld},
 		{404, "Not Found", domain.ErrNoChannel},
 		{404, "No Recording", domain.ErrNoRecording},
 		{408, "Request Timeout", domain.ErrTimeout},
@@ -32,6 +33,7 @@ func refusals() []refusal {
 		{486, "No Memory", domain.ErrNoMemory},
 		{488, "Not Acceptable Here", domain.ErrMedia},
 		{488, "Control Not Possible", domain.ErrControl},
+		{488, "Not Possible", domain.ErrUnable},
 		{480, "Media Broke Off", domain.ErrBroken},
 	}
 }

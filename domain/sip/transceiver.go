@@ -63,8 +63,9 @@ func New(cfg Config) (*Transceiver, error) {
 	t.cfg.UserAgent = clean(cfg.UserAgent, 64)
 	t.gate = &gate{book: t.book, turnstile: newTurnstile(cfg.Self.Realm()),
 		strangers: newLimiter[netip.Addr](strangerRate, strangerBurst), failures: newLimiter[culprit](failureRate, failureBurst),
-		parser: stack.NewParser(func(p *stack.Parser) { p.MaxMessageLength = maxMessage + maxHead }),
-		agent:  t.cfg.UserAgent, ledger: newLedger(), most: int64(cfg.MaxTransactions), counts: t.counts}
+		suspects: newLimiter[domain.Code](suspectRate, 1),
+		parser:   stack.NewParser(func(p *stack.Parser) { p.MaxMessageLength = maxMessage + maxHead }),
+		agent:    t.cfg.UserAgent, ledger: newLedger(), most: int64(cfg.MaxTransactions), counts: t.counts}
 	t.pendings.waiting = make(map[domain.Ref]*pending)
 	t.calls.init()
 	t.subs.init()
@@ -230,6 +231,8 @@ func (t *Transceiver) plan(fx domain.Effect) (domain.Tag, func(context.Context) 
 		return fx.Tag, func(ctx context.Context) domain.Answered { return t.control(ctx, fx) }
 	case domain.AskKeyFrame:
 		return fx.Tag, t.single(fx.Tag, fx.Peer, keyFrameOrder(fx))
+	case domain.AskPTZ:
+		return fx.Tag, t.askPTZ(fx)
 	case domain.SendMediaStatus:
 		return fx.Tag, func(ctx context.Context) domain.Answered { return t.mediaStatus(ctx, fx) }
 	case domain.Cancel:

@@ -92,7 +92,7 @@ func FuzzDigest(f *testing.F) {
 
 func TestErrorsAndStatusesMeetInOneTable(t *testing.T) {
 	for _, err := range []error{domain.ErrDenied, domain.ErrNoChannel, domain.ErrNoRecording, domain.ErrOffline, domain.ErrPeerOffline,
-		domain.ErrBusy, domain.ErrTimeout, domain.ErrMedia, domain.ErrControl, domain.ErrGone} {
+		domain.ErrBusy, domain.ErrNoMemory, domain.ErrTimeout, domain.ErrMedia, domain.ErrControl, domain.ErrGone, domain.ErrBroken, domain.ErrHeld, domain.ErrUnable} {
 		status, words, level := statusOf(fmt.Errorf("wrapped: %w", err))
 		if back := errorOf(status, words); !errors.Is(back, err) || level != "" || phrase(status) == "Refused" {
 			t.Errorf("%v is %d %s is %v", err, status, words, back)
@@ -109,7 +109,7 @@ func TestErrorsAndStatusesMeetInOneTable(t *testing.T) {
 			t.Errorf("%v is %d", err, got)
 		}
 	}
-	if errorOf(200, "") != nil || !errors.Is(errorOf(404, "unknown words"), domain.ErrNoChannel) {
+	if errorOf(200, "") != nil || !errors.Is(errorOf(404, "unknown words"), domain.ErrNoChannel) || !errors.Is(errorOf(403, "unknown words"), domain.ErrDenied) {
 		t.Error("way back")
 	}
 	if r, ok := errors.AsType[*domain.Refused](errorOf(420, "x")); !ok || r.Status != 420 {
@@ -118,10 +118,14 @@ func TestErrorsAndStatusesMeetInOneTable(t *testing.T) {
 }
 
 func TestCapabilitiesAreReadBack(t *testing.T) {
-	for c := range domain.Capability(32) {
+	for c := range domain.Capability(64) {
 		if got := parseCaps(" later ," + formatCaps(c)); got != c {
-			t.Errorf("%05b is %q is %05b", c, formatCaps(c), got)
+			t.Errorf("%06b is %q is %06b", c, formatCaps(c), got)
 		}
+	}
+	all := domain.CapUpperKeepalive | domain.CapRefuseLeave | domain.CapPush | domain.CapElementary | domain.CapParties | domain.CapPTZ
+	if got := formatCaps(all); got != "keepalive,leave,push,elementary,parties,ptz" || formatCaps(domain.CapPTZ) != "ptz" {
+		t.Errorf("all are %q, the last is %q", got, formatCaps(domain.CapPTZ))
 	}
 }
 

@@ -1,0 +1,78 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	stack "github.com/emiago/sipgo/sip"
+
+	"districtgateway/domain"
+	"districtgateway/domain/manscdp"
+)
+
+const (
+	mostHold    = 10 * time.Minute // that a camera may be kept from others
+	letGo       = "-1"             // in headerHold: it is kept no longer
+	suspectRate = 0.1              // notes a second of suspect commands of one peer
+)
+
+// ptzIn reads a command to a camera that moves. One whose sum or combination code is
+// wrong is carried out: many senders compute them wrongly.
+func (t *Transceiver) ptzIn(r *request, m *manscdp.DeviceControl, hex string) (func(domain.Ref) domain.Event, error) {
+	command, suspect, err := manscdp.ParsePTZ(hex)
+	if err != nil {
+		return nil, err
+	}
+	if suspect && r.origin.Proved && t.gate.suspects.allow(time.Now(), r.origin.From) {
+		t.log.Warn("camera command had a wrong sum or combination code", "peer", string(r.origin.From),
+			"channel", m.DeviceID, "reason", hex)
+	}
+	rank, hold := rankOf(m.Priority), parseHold(header(r, headerHold))
+	asker := clean(header(r, headerAsker), mostAsker)
+	return answerIn(m.Header(), func(ref domain.Ref, _ int, id domain.NodeID) domain.Event {
+		return domain.PTZIn{Ref: ref, Origin: r.origin, Target: id, Command: command, Rank: rank, Asker: asker, Hold: hold}
+	})
+}
+
+// rankOf reads a ControlPriority, which has no bounds in any edition.
+func rankOf(p manscdp.Opt[int]) uint8 { return uint8(min(max(p.Or(0), 0), 255)) }
+
+// parseHold reads for how long a camera is kept from others; what cannot be used is as
+// if it had not been told.
+func parseHold(s string) time.Duration {
+	if s == letGo {
+		return -time.Second
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0
+	}
+	return time.Duration(min(n, uint64(mostHold/time.Second))) * time.Second
+}
+
+// formatHold writes it; empty: nothing to tell.
+func formatHold(d time.Duration) string {
+	switch {
+	case d < 0:
+		return letGo
+	case d > 0:
+		return wholeSeconds(min(d, mostHold))
+	}
+	return ""
+}
+
+// askPTZ is the work of moving a camera of a lower: a DeviceControl that no response
+// answers. ControlPriority is of no edition, and passed over by who does not know it.
+func (t *Transceiver) askPTZ(fx domain.AskPTZ) func(context.Context) domain.Answered {
+	m := &manscdp.DeviceControl{Head: manscdp.Head{SN: formatSN(fx.SN), DeviceID: string(fx.Channel)},
+		Command: &manscdp.PTZCommand{Hex: manscdp.FormatPTZ(fx.Command)}}
+	if fx.Rank > 0 {
+		m.Priority = manscdp.Some(int(fx.Rank))
+	}
+	return t.single(fx.Tag, fx.Peer, m, func(req *stack.Request) {
+		tell(req, headerAsker, clean(fx.Asker, mostAsker))
+		tell(req, headerHold, formatHold(fx.Hold))
+	})
+}
