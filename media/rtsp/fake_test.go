@@ -533,7 +533,48 @@ func TestFirstDatagramTellsPortsThatSetupDidNot(t *testing.T) {
 func TestInfoIsMatchedByAddress(t *testing.T) {
 	s := session{urls: []string{"rtsp://h/main/v", "rtsp://h/main/a"}, flows: []*flow{{}, {}}}
 	s.readInfo(&base.Response{Header: base.Header{"RTP-Info": {"url=rtsp://h/main/a;seq=1;rtptime=8, url=v;seq=2;rtptime=90"}}})
-	if s.flows[0].info != 90 || s.flows[1].info != 8 {
-		t.Errorf("%d and %d", s.flows[0].info, s.flows[1].info)
+	if v, a := s.flows[0].info, s.flows[1].info; v.timestamp != 90 || a.timestamp != 8 || v.at == nil || v.at != a.at {
+		t.Errorf("%+v and %+v", v, a)
+	}
+}
+
+// TestFlowsBeginTogetherByInfo: an encoder sends the sound of a second before the first
+// picture. By RTP-Info they belong together all the same.
+func TestFlowsBeginTogetherByInfo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		told uint32 // for the pictures
+		want media.Ticks
+	}{
+		"told right": {5000, 0},
+		"nonsense":   {5000 + 1<<30, 90000}, // then by arrival
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := media.NewStream(media.StreamConfig{RingBytes: 1 << 20}, nil)
+			now := time.Unix(1e9, 0)
+			s.Adopt(media.Opened{Tracks: []media.Track{mediatest.VideoTrack(media.H264), {Codec: media.G711A, ClockRate: 8000, PayloadType: 8, Channels: 1}}}, now)
+			at := new(instant)
+			video := &flow{index: 0, rate: 90000, pt: 96, info: info{tc.told, at}}
+			sound := &flow{index: 1, rate: 8000, pt: 8, info: info{700, at}}
+			v, a := mediatest.Packetizer{PayloadType: 96}, mediatest.Packetizer{PayloadType: 8}
+			for i := range uint32(50) {
+				sound.push(s, mediatest.Put(s, a.Packet(700+160*i, false, make([]byte, 160))), now)
+				now = now.Add(20 * time.Millisecond)
+			}
+			for i := range uint32(3) {
+				for _, b := range v.Video(media.H264, 5000+3600*i, mediatest.Picture(media.H264, i == 0, 500, 1)...) {
+					video.push(s, mediatest.Put(s, b), now)
+				}
+			}
+			s.CloseUnits()
+			first := map[uint8]media.Ticks{}
+			for n, next := s.Units(); n < next; n++ {
+				if u := s.Unit(n); first[u.Flow] == 0 {
+					first[u.Flow] = u.PTS + 1 // 0: none came
+				}
+			}
+			if got := first[0] - first[1]; got != tc.want {
+				t.Errorf("the first picture is %s after the first sound, want %s", got.Duration(), tc.want.Duration())
+			}
+		})
 	}
 }

@@ -15,10 +15,8 @@ type flow struct {
 	pt       uint8
 	channels [2]int // interleaved: of RTP and RTCP
 
-	info    uint32 // timestamp that RTP-Info told
-	hasInfo bool
-	begun   bool
-
+	info  info
+	begun bool
 	pleas pleas
 
 	ssrc       uint32
@@ -46,16 +44,35 @@ func (f *flow) push(s *media.Stream, g media.Range, now time.Time) {
 	_ = s.PushRTP(f.index, g, now) // malformed: dropped, and counted by the stream
 }
 
+// An info is what RTP-Info tells of a flow: its timestamp at an instant that is the same
+// for all flows of the session (RFC 2326 §12.33).
+type info struct {
+	timestamp uint32
+	at        *instant // nil: nothing was told
+}
+
+// An instant is known once the first flow has begun.
+type instant struct {
+	known bool
+	time  media.Ticks
+}
+
 // infoTrust is how far, in seconds, a first timestamp may be from what RTP-Info
 // told: some encoders tell zero, or that of another session.
 const infoTrust = 5
 
-// begin aligns the flow with the others by RTP-Info.
+// begin aligns the flow with the others by RTP-Info: also one whose first packet comes
+// late, behind a second of another flow that had waited.
 func (f *flow) begin(s *media.Stream, ts uint32, now time.Time) {
 	f.begun = true
-	if off := int64(int32(ts - f.info)); f.hasInfo && off <= infoTrust*int64(f.rate) && -off <= infoTrust*int64(f.rate) {
-		s.SetClock(f.index, f.info, s.Time(now))
+	off := int64(int32(ts - f.info.timestamp))
+	if f.info.at == nil || max(off, -off) > infoTrust*int64(f.rate) {
+		return
 	}
+	if !f.info.at.known {
+		*f.info.at = instant{true, s.Time(now)}
+	}
+	s.SetClock(f.index, f.info.timestamp, f.info.at.time)
 }
 
 // count keeps the statistics for receiver reports.

@@ -324,13 +324,14 @@ func (s *session) agree(i int, t offered, got transport) error {
 
 // readInfo keeps what RTP-Info says: the timestamps of one common instant.
 func (s *session) readInfo(res *base.Response) {
-	var info headers.RTPInfo
-	if info.Unmarshal(res.Header["RTP-Info"]) != nil {
+	var told headers.RTPInfo
+	if told.Unmarshal(res.Header["RTP-Info"]) != nil {
 		return // absent, or of no use
 	}
-	for i, e := range info {
+	at := new(instant)
+	for i, e := range told {
 		if k := s.trackAt(e.URL, i); k >= 0 && e.Timestamp != nil {
-			s.flows[k].info, s.flows[k].hasInfo = *e.Timestamp, true
+			s.flows[k].info = info{*e.Timestamp, at}
 		}
 	}
 }
