@@ -12,6 +12,9 @@
 // and bounds sizes, rates and connections: a transaction, which costs some 4 KB
 // for 32 s, exists only for a peer that has proven itself or whose host is known.
 //
+// Requests are served side by side, but for the commands that move cameras: those of a
+// host are told to the processor in the order in which they came.
+//
 // Nothing here decides: requests become [domain.Event] values, and whatever is
 // answered comes from the processor as a [domain.Effect]. Not carried yet, and
 // answered so: SUBSCRIBE (489), INFO with MANSRTSP (405 in a live session, 501

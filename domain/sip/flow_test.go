@@ -430,7 +430,8 @@ func TestNothingIsSentBeforeOrAfterRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr.Send(domain.Probe{Tag: 7, Peer: lowerRef()})
-	if len(got) != 1 || got[0].(domain.Answered).Tag != 7 || got[0].(domain.Answered).Status != 0 {
+	tr.Send(domain.AskPTZ{Tag: 8, Peer: lowerRef(), Channel: camera})
+	if len(got) != 2 || got[0].(domain.Answered).Tag != 7 || got[0].(domain.Answered).Status != 0 || got[1].(domain.Answered).Tag != 8 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -34,6 +34,7 @@ type gate struct {
 	parser    *stack.Parser
 	agent     string
 	ledger    *ledger
+	turns     *turns
 	most      int64 // transactions
 	serving   atomic.Int64
 	shut      atomic.Bool
@@ -68,7 +69,11 @@ func (g *gate) admit(raw []byte, v visit) ([]byte, bool) {
 		return msg, known
 	}
 	if known && !hasMethod(msg, "REGISTER") {
-		return msg, g.room(msg, v)
+		ok := g.room(msg, v)
+		if ok {
+			g.turns.enter(v.at.addr.Addr(), msg)
+		}
+		return msg, ok
 	}
 	if g.stranger(msg, v) {
 		return msg, g.room(msg, v)

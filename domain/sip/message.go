@@ -8,9 +8,13 @@ import (
 	"districtgateway/domain/manscdp"
 )
 
-// messageIn takes a MESSAGE or NOTIFY. The body decides what it is, not the method:
+// messageIn takes a MESSAGE or NOTIFY, in its turn. The body decides what it is, not the method:
 // peers send changes of the catalogue by either.
 func (t *Transceiver) messageIn(r *request) {
+	t.gate.turns.inTurn(r, func() { t.bodyIn(r) })
+}
+
+func (t *Transceiver) bodyIn(r *request) {
 	t.noticeIn(r)
 	defer t.noticeEnd(r)
 	if len(r.Body()) == 0 { // a NOTIFY that only tells how the subscription stands

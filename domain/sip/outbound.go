@@ -125,11 +125,25 @@ func (t *Transceiver) connect(ctx context.Context, to place, dial bool) error {
 // exchange sends a request and returns its final response. The error is errNoConn if
 // the connection went, domain.ErrTimeout if nothing came.
 func (t *Transceiver) exchange(ctx context.Context, req *stack.Request) (*stack.Response, error) {
+	tx, err := t.emit(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return outcome(ctx, tx)
+}
+
+// emit sends a request; when it returns, that has left.
+func (t *Transceiver) emit(ctx context.Context, req *stack.Request) (*stack.ClientTx, error) {
 	t.counts.sent.Add(1)
 	tx, err := t.wires.tx.Request(ctx, req)
 	if err != nil {
 		return nil, lostConn(err)
 	}
+	return tx, nil
+}
+
+// outcome returns the final response to what was emitted; errors are those of exchange.
+func outcome(ctx context.Context, tx *stack.ClientTx) (*stack.Response, error) {
 	defer tx.Terminate()
 	for {
 		select {
@@ -214,17 +228,23 @@ func (t *Transceiver) message(ctx context.Context, to domain.PeerRef, m manscdp.
 	if err != nil {
 		return nil, err
 	}
-	body, err := manscdp.Encode(m, n.profile())
+	build, err := t.letter(n, m, more...)
 	if err != nil {
 		return nil, err
 	}
-	return t.deliver(ctx, n, func() *stack.Request {
+	return t.deliver(ctx, n, build)
+}
+
+// letter returns how the request of message is made.
+func (t *Transceiver) letter(n neighbour, m manscdp.Message, more ...func(*stack.Request)) (func() *stack.Request, error) {
+	body, err := manscdp.Encode(m, n.profile())
+	return func() *stack.Request {
 		req := t.request(t.draft(stack.MESSAGE, n.at, n.cfg.Code), body, manscdpType)
 		for _, f := range more {
 			f(req)
 		}
 		return req
-	})
+	}, err
 }
 
 // query is the work of a query. Who asked first travels in a header, for which a query

@@ -63,16 +63,53 @@ func formatHold(d time.Duration) string {
 	return ""
 }
 
-// askPTZ is the work of moving a camera of a lower: a DeviceControl that no response
-// answers. ControlPriority is of no edition, and passed over by who does not know it.
+// askPTZ moves a camera of a lower, and returns the work of waiting for the answer: the
+// command has left by then, so that what stops a camera does not overtake what moved it.
+// A lower is reached without waiting; before Run listens, and towards any other, the
+// command is part of the work.
 func (t *Transceiver) askPTZ(fx domain.AskPTZ) func(context.Context) domain.Answered {
+	m, more := ptzOrder(fx), func(req *stack.Request) {
+		tell(req, headerAsker, clean(fx.Asker, mostAsker))
+		tell(req, headerHold, formatHold(fx.Hold))
+	}
+	ctx, running := t.begin()
+	if !running {
+		return t.single(fx.Tag, fx.Peer, m, more)
+	}
+	defer t.state.group.Done()
+	if !t.listening() || fx.Peer.Role != domain.Lower {
+		return t.single(fx.Tag, fx.Peer, m, more)
+	}
+	tx, err := t.emitMessage(ctx, fx.Peer, m, more)
+	return func(ctx context.Context) domain.Answered {
+		if err != nil {
+			return answered(fx.Tag, fx.Peer.Code, nil, err)
+		}
+		res, err := outcome(ctx, tx)
+		return answered(fx.Tag, fx.Peer.Code, res, err)
+	}
+}
+
+// emitMessage emits one MESSAGE.
+func (t *Transceiver) emitMessage(ctx context.Context, to domain.PeerRef, m manscdp.Message, more func(*stack.Request)) (*stack.ClientTx, error) {
+	n, err := t.reach(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	build, err := t.letter(n, m, more)
+	if err != nil {
+		return nil, err
+	}
+	return t.emit(ctx, build())
+}
+
+// ptzOrder is a DeviceControl that no response answers. ControlPriority is of no
+// edition, and passed over by who does not know it.
+func ptzOrder(fx domain.AskPTZ) manscdp.Message {
 	m := &manscdp.DeviceControl{Head: manscdp.Head{SN: formatSN(fx.SN), DeviceID: string(fx.Channel)},
 		Command: &manscdp.PTZCommand{Hex: manscdp.FormatPTZ(fx.Command)}}
 	if fx.Rank > 0 {
 		m.Priority = manscdp.Some(int(fx.Rank))
 	}
-	return t.single(fx.Tag, fx.Peer, m, func(req *stack.Request) {
-		tell(req, headerAsker, clean(fx.Asker, mostAsker))
-		tell(req, headerHold, formatHold(fx.Hold))
-	})
+	return m
 }

@@ -184,6 +184,17 @@ func TestCameraCommandTravels(t *testing.T) {
 	})
 }
 
+// TestCameraOfALowerThatIsNotThereIsNotMoved: nothing is sent, and that is told at once.
+func TestCameraOfALowerThatIsNotThereIsNotMoved(t *testing.T) {
+	inWorld(t, "udp", func(t *testing.T, w *world) {
+		began := time.Now()
+		a := w.up.answer(func(tag domain.Tag) domain.Effect { return domain.AskPTZ{Tag: tag, Peer: lowerRef(), Channel: camera} })
+		if a.Status != 0 || a.Level != district || a.Reason != errUnknown.Error() || time.Since(began) != 0 {
+			t.Errorf("%+v after %v", a, time.Since(began))
+		}
+	})
+}
+
 // TestCameraCommandOnTheWire looks at what is written, for each edition. What the
 // processor does not set is not there: a standard peer sees nothing of the district.
 func TestCameraCommandOnTheWire(t *testing.T) {

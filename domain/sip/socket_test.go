@@ -100,6 +100,44 @@ func TestCommandOverRealSockets(t *testing.T) {
 	})
 }
 
+// TestCameraCommandOverRealSockets: a camera is moved and stopped at once, over both
+// transports, until somebody else has it.
+func TestCameraCommandOverRealSockets(t *testing.T) {
+	eachTransport(t, func(t *testing.T, transport string) {
+		up, down := system(t, transport)
+		defer up.stop()
+		defer down.stop()
+		held := domain.Reply{Err: domain.ErrHeld, Reason: "Held by 33000000002000000001-7, 12 s left"}
+		down.script(func(s *station, ev domain.Event) {
+			if in, ok := ev.(domain.PTZIn); ok && in.Rank == 0 {
+				held.Ref = in.Ref
+				s.Answer(held)
+			} else if ok {
+				s.Answer(domain.Reply{Ref: in.Ref})
+			}
+		})
+		fx := domain.AskPTZ{Peer: lowerRef(), SN: 7, Channel: camera, Asker: deskParty.ID}
+		for range 50 {
+			for _, c := range []domain.PTZ{left128, {}} {
+				fx.Tag, fx.Command, fx.Rank, fx.Hold = up.nextTag(), c, 9, time.Minute
+				up.Send(fx)
+			}
+			moved, stopped := expect[domain.PTZIn](down), expect[domain.PTZIn](down)
+			if !moved.Command.Moves() || !stopped.Command.Stops() || stopped.Rank != 9 || stopped.Asker != fx.Asker || stopped.Hold != fx.Hold {
+				t.Errorf("%+v, then %+v", moved, stopped)
+			}
+			if a, b := expect[domain.Answered](up), expect[domain.Answered](up); a.Status != 200 || b.Status != 200 {
+				t.Errorf("%+v %+v", a, b)
+			}
+		}
+		fx.Rank = 0
+		a := up.answer(func(tag domain.Tag) domain.Effect { fx.Tag = tag; return fx })
+		if a.Status != 403 || a.Reason != held.Reason || a.Level != district {
+			t.Errorf("%+v", a)
+		}
+	})
+}
+
 func TestThreeServersInOneProcess(t *testing.T) {
 	up, down := system(t, "udp")
 	defer up.stop()

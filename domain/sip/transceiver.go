@@ -65,7 +65,7 @@ func New(cfg Config) (*Transceiver, error) {
 		strangers: newLimiter[netip.Addr](strangerRate, strangerBurst), failures: newLimiter[culprit](failureRate, failureBurst),
 		suspects: newLimiter[domain.Code](suspectRate, 1),
 		parser:   stack.NewParser(func(p *stack.Parser) { p.MaxMessageLength = maxMessage + maxHead }),
-		agent:    t.cfg.UserAgent, ledger: newLedger(), most: int64(cfg.MaxTransactions), counts: t.counts}
+		agent:    t.cfg.UserAgent, ledger: newLedger(), turns: newTurns(), most: int64(cfg.MaxTransactions), counts: t.counts}
 	t.pendings.waiting = make(map[domain.Ref]*pending)
 	t.calls.init()
 	t.subs.init()
@@ -144,6 +144,16 @@ func (t *Transceiver) Addr(ctx context.Context) (netip.AddrPort, error) {
 		return t.wires.at, nil
 	case <-ctx.Done():
 		return netip.AddrPort{}, ctx.Err()
+	}
+}
+
+// listening reports whether requests can go.
+func (t *Transceiver) listening() bool {
+	select {
+	case <-t.ready:
+		return true
+	default:
+		return false
 	}
 }
 
