@@ -17,8 +17,7 @@
 //
 // Nothing here decides: requests become [domain.Event] values, and whatever is
 // answered comes from the processor as a [domain.Effect]. Not carried yet, and
-// answered so: SUBSCRIBE (489), INFO with MANSRTSP (405 in a live session, 501
-// otherwise), redirection of a registration by 302 (told to the processor as a
-// refusal), and commands of MANSCDP that the processor has no event for (200, and a
+// answered so: subscriptions to anything but the catalogue (489), redirection of a
+// registration by 302 (told to the processor as a refusal), and commands of MANSCDP that the processor has no event for (200, and a
 // response with Result ERROR where the standard wants a response).
 package sip
