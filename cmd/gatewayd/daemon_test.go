@@ -212,6 +212,15 @@ func TestProfileIsSetForEachUpper(t *testing.T) {
 	}
 }
 
+func TestRankIsSetForEachUpper(t *testing.T) {
+	peers := domainPeers(config.File{Uppers: []config.Upper{{PTZRank: 99}, {PTZRank: 50}, {}}, Lowers: []config.Lower{{}}})
+	for i, want := range []uint8{99, 50, 0, 0} {
+		if got := peers[i].Rank; got != want {
+			t.Errorf("peer %d: %d, want %d", i, got, want)
+		}
+	}
+}
+
 func TestProfileOfARequestIsRead(t *testing.T) {
 	for query, want := range map[string]int{"": 0, "?profile=main": 0, "?profile=sub": 1, "?profile=3": -1, "?profile=Sub": -1} {
 		r, err := http.NewRequest(http.MethodGet, "http://x/live"+query, nil)

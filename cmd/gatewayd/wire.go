@@ -185,7 +185,7 @@ func domainPeers(f config.File) []domain.PeerConfig {
 		p := domain.PeerConfig{
 			Code: domain.Code(u.ID), Role: domain.Upper, Name: u.Name, Address: u.Address, Transport: u.Transport,
 			RegisterEvery: u.RegisterEvery, RetryEvery: u.RetryEvery, KeepaliveEvery: u.KeepaliveEvery, KeepaliveMiss: u.KeepaliveMiss,
-			Forget: u.ForgetOffline, Profile: uint8(max(0, slices.Index(profileNames[:], u.Profile))),
+			Forget: u.ForgetOffline, Profile: uint8(max(0, slices.Index(profileNames[:], u.Profile))), Rank: uint8(u.PTZRank),
 		}
 		if u.Share != nil { // an empty list shares nothing
 			p.Share = make([]domain.Code, len(u.Share))

@@ -90,6 +90,7 @@ type Upper struct {
 	ForgetOffline  bool          `toml:"forget_offline" doc:"When the link is lost, forget what was learned of the upper. It is registered with again all the same."`
 	Share          []string      `toml:"share" doc:"Channels shown to this upper, by code. Absent: all."`
 	Profile        string        `toml:"profile" doc:"What this upper gets where it asks for a channel's main stream: main, or sub, for a poor line. A channel without a sub stream is sent as it is, and who asks for the sub stream gets that." default:"main"`
+	PTZRank        int           `toml:"ptz_rank" doc:"Its right to move cameras, up to 99: of two that move the same camera, the one with more takes over. This level's own users have 100. 0: it may not move cameras." default:"50"`
 	Charset        string        `toml:"charset" doc:"Character set of messages to it: gb2312, gb18030 or utf-8." default:"gb18030"`
 }
 

@@ -87,6 +87,9 @@ keepalive_every = "1ms"
 		`line 9: encoder[1].udp = "true": is already transport = "multicast"`}},
 	"profile of an upper": {minimal + "[[upper]]\nid = \"33010000002000000001\"\naddress = \"192.0.2.10:5060\"\nprofile = \"third\"\n", []string{
 		`line 7: upper[0].profile = "third": want main, sub`}},
+	"ranks of uppers": {minimal + "[[upper]]\nid = \"33010000002000000001\"\naddress = \"192.0.2.10:5060\"\nptz_rank = 100\n" +
+		"[[upper]]\nid = \"33000000002000000001\"\naddress = \"192.0.2.1:5060\"\nptz_rank = -1\n", []string{
+		`line 7: upper[0].ptz_rank = "100": want 0 to 99`, `line 11: upper[1].ptz_rank = "-1": want 0 to 99`}},
 	"too many hosts": {minimal + "[discovery]\naddresses = [\"10.0.0.0/8\", \"x\"]\n", []string{
 		`line 5: discovery.addresses[1] = "x": want an IP address or network such as 10.1.0.0/24`,
 		`line 5: discovery.addresses: 1048576 hosts are too many to probe one by one: at most 4096`}},
@@ -130,6 +133,12 @@ adopt = false
 	}
 	if u := f.Uppers[0]; u.KeepaliveEvery != time.Minute || u.KeepaliveMiss != 5 || u.Transport != "udp" {
 		t.Errorf("upper: %+v", u)
+	}
+	for text, want := range map[string]int{"": 50, "ptz_rank = 0": 0, "ptz_rank = 99": 99} {
+		f, err := Parse([]byte(minimal + "[[upper]]\nid = \"33010000002000000001\"\naddress = \"192.0.2.10:5060\"\n" + text + "\n"))
+		if err != nil || f.Uppers[0].PTZRank != want {
+			t.Errorf("%q: %+v, %v, want %d", text, f.Uppers, err, want)
+		}
 	}
 	if !f.Discovery.Enabled || f.Discovery.Adopt || f.Media.Ring != 0 || f.Media.RingMax != 32<<20 || f.Server.Region != "330106" {
 		t.Errorf("file: %+v", f)

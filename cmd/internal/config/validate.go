@@ -148,12 +148,18 @@ func (u *Upper) validate(f faults) {
 	f.atLeast("retry_every", u.RetryEvery, time.Second)
 	f.keepalive(u.KeepaliveEvery, u.KeepaliveMiss)
 	f.oneOf("charset", u.Charset, "gb2312", "gb18030", "utf-8")
+	if u.PTZRank < 0 || u.PTZRank > maxPTZRank {
+		f.add("ptz_rank", strconv.Itoa(u.PTZRank), fmt.Sprintf("want 0 to %d", maxPTZRank))
+	}
 	for i, c := range u.Share {
 		if _, err := domain.ParseCode(c); err != nil {
 			f.add(fmt.Sprintf("share[%d]", i), c, "want the 20-digit code of a channel")
 		}
 	}
 }
+
+// maxPTZRank keeps uppers below this level's own users, who have 100.
+const maxPTZRank = 99
 
 func (l *Lower) validate(f faults) {
 	f.code("id", l.ID, "the id of the lower server")
