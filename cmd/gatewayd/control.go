@@ -83,6 +83,7 @@ func (c *control) routes() http.Handler {
 	m.HandleFunc("POST "+api.PathRefresh+"{peer}", answer(c.refresh))
 	m.HandleFunc("POST "+api.PathLeave+"{peer}", answer(c.leave))
 	m.HandleFunc("POST "+api.PathJoin+"{peer}", answer(c.join))
+	m.HandleFunc("POST "+api.PathPTZ+"{channel}", answer(c.ptz))
 	m.HandleFunc("GET "+api.PathUsers+"{$}", answer(c.listUsers))
 	m.HandleFunc("POST "+api.PathUsers+"{name}", answer(c.addUser))
 	m.HandleFunc("PUT "+api.PathUsers+"{name}", answer(c.changeUser))

@@ -67,22 +67,37 @@ func (u *users) answer(t domain.Ticket, e domain.Effect) {
 // ask posts the request that request makes for a ticket and waits for its answer.
 // The visit must be left in any case.
 func (u *users) ask(ctx context.Context, request func(domain.Ticket) domain.Event) (*visit, domain.Effect, error) {
+	v, err := u.begin(request)
+	if err != nil {
+		return v, nil, err
+	}
+	e, err := v.await(ctx)
+	return v, e, err
+}
+
+// begin is ask that does not wait: the request has been posted when it returns.
+func (u *users) begin(request func(domain.Ticket) domain.Event) (*visit, error) {
 	u.mu.Lock()
 	u.last++
 	v := &visit{ticket: u.last, answer: make(chan domain.Effect, 1), ended: make(chan error, 1)}
 	u.waiting[v.ticket] = v
 	u.mu.Unlock()
 	if !u.post(request(v.ticket)) {
-		return v, nil, domain.ErrBusy
+		return v, domain.ErrBusy
 	}
+	return v, nil
+}
+
+// await returns the answer to a visit's request.
+func (v *visit) await(ctx context.Context) (domain.Effect, error) {
 	select {
 	case e := <-v.answer:
 		if d, denied := e.(domain.Denied); denied {
-			return v, nil, d.Err
+			return nil, d.Err
 		}
-		return v, e, nil
+		return e, nil
 	case <-ctx.Done():
-		return v, nil, ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	PathSessions = "/v1/sessions"
 	PathLive     = "/v1/live/"     // + channel; ?for=10s
 	PathSnapshot = "/v1/snapshot/" // + channel; ?profile=sub; answers image/jpeg or, of one picture, video/mp4
+	PathPTZ      = "/v1/ptz/"      // + channel; POST PTZ; answers PTZDone once the camera has obeyed; a movement ends, too, when the caller hangs up
 	PathRecords  = "/v1/records/"  // + channel; ?from=&to=, RFC 3339; &everywhere=1: of every level on the way, too
 	PathPlay     = "/v1/play/"     // + channel; ?from=&to=; &speed=: times real time, 1 to 32
 	PathDiscover = "/v1/discover"  // ?for=5s
