@@ -107,10 +107,17 @@ var answers = map[string]any{
 	"POST " + api.PathUsers + "a b/c%2F": refusal{api.Error{Status: 400, Cause: "name \"a b/c%2F\": not taken"}},
 	"PUT " + api.PathUsers + "wang":      users,
 	"DELETE " + api.PathUsers + "wang":   users,
+	"POST " + api.PathPTZ + channel1:     obeyed,
+	"POST " + api.PathPTZ + channel2:     refusal{api.Error{Status: 502, Level: level2, Cause: "403 Held"}},
+	"POST " + api.PathPTZ + "fixed":      refusal{api.Error{Status: 409, Cause: "camera cannot do that"}},
+	"POST " + api.PathPTZ + "bad":        refusal{api.Error{Status: 400, Cause: "number=0: want 1 to 255\npreset takes no for"}},
 	"POST " + api.PathRefresh + "nobody": refusal{api.Error{Status: 400, Cause: `code "nobody": want 20 digits`}},
 }
 
 var users = []api.User{{Name: "li", Role: "admin"}, {Name: "wang", Role: "viewer"}}
+
+// obeyed is a command to a camera.
+var obeyed = api.PTZDone{Channel: channel1, PTZ: api.PTZ{Action: api.PTZMove, Pan: -50, Tilt: 50, For: "2s", User: "wang", Rank: 7}}
 
 // departed is an upper that was left.
 var departed = api.Peer{Code: level2, Role: "upper", Name: "杭州市", State: "left", Since: noon.Add(-50 * time.Hour), Reason: "the upper agreed"}
@@ -216,7 +223,7 @@ func (r runner) run(args ...string) result {
 	var out, errOut bytes.Buffer
 	p := program{
 		stdin: strings.NewReader(r.stdin), stdout: &out, stderr: &errOut, zone: east, terminal: r.terminal, screen: r.screen, every: time.Millisecond,
-		now: func() time.Time { return noon },
+		now: func() time.Time { return noon }, account: func() string { return "wang" },
 		getenv: func(name string) string {
 			if name == socketVariable && r.fake != nil {
 				return r.fake.socket

@@ -36,6 +36,7 @@ func main() {
 	p := program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, zone: time.Local, getenv: os.Getenv,
 		terminal: term.IsTerminal(int(os.Stderr.Fd())), screen: term.IsTerminal(int(os.Stdout.Fd())), every: time.Second,
+		account: accountName,
 	}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
@@ -50,6 +51,7 @@ type program struct {
 	now            func() time.Time
 	zone           *time.Location
 	getenv         func(string) string
+	account        func() string // name of the account that runs it
 }
 
 // run is main without the process: it returns the exit status.

@@ -33,7 +33,7 @@ type verb struct {
 func verbs() []*verb {
 	return []*verb{
 		statusVerb(), peersVerb(), channelsVerb(), encodersVerb(), streamsVerb(), sessionsVerb(),
-		liveVerb(), snapshotVerb(), recordsVerb(), playVerb(),
+		liveVerb(), snapshotVerb(), recordsVerb(), playVerb(), ptzVerb(),
 		discoverVerb(), importVerb(), replaceVerb(), refreshVerb(), leaveVerb(), joinVerb(),
 		userVerb(), configVerb(), profileVerb(), versionVerb(),
 	}

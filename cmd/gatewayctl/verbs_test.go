@@ -44,6 +44,7 @@ func TestEveryVerbShowsItsAnswer(t *testing.T) {
 		"leave": {"leave", level2}, "join": {"join", level2}, "help-leave": {"help", "leave"},
 		"user": {"user"}, "help-user": {"help", "user"}, "user-role": {"user", "role", "wang", "viewer"}, "user-remove": {"user", "remove", "wang"},
 		"diff": {"config", "diff", "-"},
+		"ptz":  {"ptz", channel1, "left", "up", "--for", "2s", "--rank", "7"}, "help-ptz": {"help", "ptz"},
 		"help": {"help"}, "help-live": {"help", "live"}, "help-records": {"records", "--help"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,6 +189,9 @@ func TestFailuresNameWhatAndWhy(t *testing.T) {
 		"two outputs": {exitUsage, "gatewayctl: live: --json and -o -: both want standard output\nTry: gatewayctl help live\n", []string{"live", "x", "-o", "-", "--json"}},
 		"backwards": {exitUsage, "gatewayctl: records: FROM 2026-03-01 12:00:00 is not before TO 2026-03-01 11:59:00\nTry: gatewayctl help records\n",
 			[]string{"records", "x", "now", "-1m"}},
+		"held above":      {exitFailed, "gatewayctl: ptz " + channel2 + ": refused by " + level2 + ": 403 Held\n", []string{"ptz", channel2, "left"}},
+		"does not move":   {exitFailed, "gatewayctl: ptz fixed: camera cannot do that\n", []string{"ptz", "fixed", "cruise", "1"}},
+		"two faults":      {exitFailed, "gatewayctl: ptz bad: number=0: want 1 to 255\ngatewayctl: ptz bad: preset takes no for\n", []string{"ptz", "bad", "preset", "0"}},
 		"wrong action":    {exitUsage, "gatewayctl: config: \"x\": want check, show or diff\nTry: gatewayctl help config\n", []string{"config", "x"}},
 		"check of what":   {exitUsage, "gatewayctl: config: check: want FILE\nTry: gatewayctl help config\n", []string{"config", "check"}},
 		"no time at all":  {exitUsage, "gatewayctl: status: --timeout -1s: want more than 0\nTry: gatewayctl help status\n", []string{"status", "--timeout", "-1s"}},
