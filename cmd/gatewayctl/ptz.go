@@ -232,6 +232,7 @@ func direction(in *api.PTZ, word string) (axis *int, action string, sign int) {
 // drive sends a command, and says what came of it.
 func (c *call) drive(ctx context.Context, in api.PTZ, length time.Duration) error {
 	channel, what, wipe := c.args[0], strings.Join(c.args[1:], " "), func() {}
+	halting := min(c.timeout, haltWithin)
 	if in.For != "" {
 		what += " for " + in.For
 		c.timeout += length
@@ -243,6 +244,8 @@ func (c *call) drive(ctx context.Context, in api.PTZ, length time.Duration) erro
 	wipe()
 	if in.For != "" && errors.Is(err, context.Canceled) {
 		what += ", interrupted"
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), halting)
+		defer cancel()
 		done, err = c.halt(ctx, in)
 	}
 	if err != nil {
@@ -260,18 +263,22 @@ const haltWithin = 5 * time.Second
 // halt ends a movement that was interrupted. The daemon does that, too, now that the
 // connection is closed; but there is nobody whom it could tell.
 func (c *call) halt(ctx context.Context, moved api.PTZ) (api.PTZDone, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), haltWithin)
-	defer cancel()
 	stop := api.PTZ{Action: api.PTZStop, User: moved.User, Rank: moved.Rank}
 	if moved.Action == api.PTZLens {
 		stop.Action = api.PTZLensStop
 	}
 	done, err := c.client.PTZ(ctx, c.args[0], stop)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		err = errNotHalted
+	case err != nil:
 		err = fmt.Errorf("interrupted, but it does not stop: %w", err)
 	}
 	return done, err
 }
+
+// errNotHalted reports a camera that may move on, for 1.5 s as a rule.
+var errNotHalted = errors.New("interrupted, but nobody says that it stands")
 
 // accountName is the name of the account that runs the program.
 func accountName() string {

@@ -100,7 +100,7 @@ func TestWrongCameraCommandsAreTold(t *testing.T) {
 }
 
 // interrupted has a movement interrupted, and returns what the daemon was asked besides.
-// The stop that follows is answered with a status.
+// The stop that follows is answered with a status; 0: not at all.
 func interrupted(t *testing.T, status int, words ...string) (result, []api.PTZ) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -113,7 +113,11 @@ func interrupted(t *testing.T, status int, words ...string) (result, []api.PTZ) 
 			t.Error(err)
 		}
 		asked <- in
-		if in.For == "" {
+		switch {
+		case in.For == "" && status == 0:
+			<-r.Context().Done()
+			return
+		case in.For == "":
 			w.WriteHeader(status)
 			if status == http.StatusOK {
 				json.NewEncoder(w).Encode(api.PTZDone{Channel: channel1, PTZ: in})
@@ -128,10 +132,9 @@ func interrupted(t *testing.T, status int, words ...string) (result, []api.PTZ) 
 	})
 	r := runner{fake: f, ctx: ctx}.run(append([]string{"ptz", channel1}, words...)...)
 	<-hungUp // the daemon notices
-	close(asked)
 	var all []api.PTZ
-	for in := range asked {
-		all = append(all, in)
+	for len(asked) > 0 {
+		all = append(all, <-asked)
 	}
 	return r, all
 }
@@ -152,6 +155,11 @@ func TestInterruptStopsTheCameraAndIsSuccess(t *testing.T) {
 func TestInterruptThatDoesNotStopTheCameraIsTold(t *testing.T) {
 	r, _ := interrupted(t, http.StatusBadGateway, "left", "--for", "30s")
 	want := "gatewayctl: ptz " + channel1 + ": interrupted, but it does not stop: refused by " + level2 + ": 403 Held\n"
+	if r.status != exitFailed || r.errOut != want {
+		t.Errorf("status %d, %q, want %q", r.status, r.errOut, want)
+	}
+	r, _ = interrupted(t, 0, "left", "--for", "30s", "--timeout", "100ms")
+	want = "gatewayctl: ptz " + channel1 + ": interrupted, but nobody says that it stands\n"
 	if r.status != exitFailed || r.errOut != want {
 		t.Errorf("status %d, %q, want %q", r.status, r.errOut, want)
 	}
