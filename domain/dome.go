@@ -71,6 +71,10 @@ func (d *dome) take(desk *desk, o *order) error {
 		d.handOver(desk, o)
 	}
 	d.grip.take(desk.now, o)
+	if o.holds() {
+		d.tellHold(desk, o)
+		return nil
+	}
 	if o.command.Action > PTZLens {
 		if o.command.goes() { // repeating the movement would end that
 			d.moving[PTZMove].again = time.Time{}
@@ -94,13 +98,24 @@ func (d *dome) take(desk *desk, o *order) error {
 	return nil
 }
 
+// tellHold passes on that the camera is held or let go, which moves nothing and ends
+// nothing: to a lower that knows holds, with the least that a PTZCmd can say.
+func (d *dome) tellHold(desk *desk, o *order) {
+	if d.lower == nil || !d.lower.link.Caps.Has(CapPTZ) {
+		o.answer(desk, nil)
+		return
+	}
+	o.command = PTZ{Action: PTZLens}
+	d.queue = append(d.queue, o)
+}
+
 // handOver ends what the hand before moves and the new one does not.
 func (d *dome) handOver(desk *desk, o *order) {
 	if !d.grip.until.IsZero() {
 		desk.note(slog.LevelInfo, "camera taken over", slog.String("channel", string(d.channel)), slog.String("by", o.asker))
 	}
 	for a := range d.moving {
-		if d.moving[a].command.Moves() && o.command.Action != PTZAction(a) {
+		if d.moving[a].command.Moves() && (o.holds() || o.command.Action != PTZAction(a)) {
 			d.halt(desk, PTZAction(a))
 		}
 	}

@@ -345,12 +345,10 @@ func TestCameraIsHeldByWhoMovesIt(t *testing.T) {
 	s.want(s.asks("li", camOwn, left), "!left 128")
 	s.obey(camOwn, nil)
 
-	s.step(PTZAsked{Ticket: 90, User: "li", Channel: Code(camOwn), Hold: time.Minute})
-	s.obey(camOwn, nil)
-	s.waits(59 * time.Second)
+	s.want(s.note(s.step(PTZAsked{Ticket: 90, User: "li", Channel: Code(camOwn), Hold: time.Minute})), "") // a cruise would go on
+	s.serves(camOwn, 59*time.Second)
 	s.want(s.asks("wang", camOwn, left), "")
-	s.note(s.step(PTZAsked{Ticket: 91, User: "li", Channel: Code(camOwn), Hold: -1}))
-	s.obey(camOwn, nil)
+	s.want(s.note(s.step(PTZAsked{Ticket: 91, User: "li", Channel: Code(camOwn), Hold: -1})), "")
 	s.want(s.asks("wang", camOwn, left), "!left 128")
 	s.want(s.note(s.step(PTZAsked{Ticket: 92, User: "li", Channel: Code(camOwn), Rank: 1, Command: right})), "")
 	s.want(s.obey(camOwn, nil), "!right 128")
@@ -386,7 +384,18 @@ func TestAskerTravelsWhereItWasAgreedOn(t *testing.T) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
-	s := newStand(t, 0, CapPTZ)
+	s := newStand(t, CapPTZ, CapPTZ)
+	hold := PTZIn{Ref: 1, Origin: fromAbove, Target: camA, Hold: time.Minute}
+	fx, _ := find1[AskPTZ](s.step(hold))
+	if fx.Hold != time.Minute || fx.Command != lensStop {
+		t.Errorf("a hold is passed on as %+v", fx)
+	}
+	s.obey(camA, nil)
+	s.p.lowers[below].link.Caps = 0
+	if s.want(s.note(s.step(hold)), ""); s.said[1] != nil {
+		t.Errorf("a hold of a standard lower's camera: %v", s.said[1])
+	}
+	s = newStand(t, 0, CapPTZ)
 	got, _ := find1[AskPTZ](s.step(PTZAsked{Ticket: 1, User: "li", Channel: Code(camA), Rank: 7, Command: left}))
 	if got.Asker != string(self)+"-li" || got.Rank != 107 {
 		t.Errorf("%+v", got)

@@ -241,7 +241,7 @@ type (
 		Range   Range
 		Filter  RecordFilter
 	}
-	// PTZAsked: a local user moves a camera, or (Hold alone) reserves it. A movement ends
+	// PTZAsked: a local user moves a camera, or (a Hold and no more than a stop) reserves it. A movement ends
 	// 1.5 s after it was last asked for. Answered by Done or Denied.
 	PTZAsked struct {
 		Ticket  Ticket

@@ -90,6 +90,9 @@ type order struct {
 	at      time.Time // end of patience, once it was sent
 }
 
+// holds reports whether o is about the hold alone.
+func (o *order) holds() bool { return o.hold != 0 && o.command.Stops() }
+
 // answer tells, once, what became of o.
 func (o *order) answer(d *desk, err error) {
 	ref, ticket := o.ref, o.ticket
