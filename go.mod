@@ -19,6 +19,7 @@ require (
 	github.com/pion/sdp/v3 v3.0.19
 	github.com/pion/stun/v4 v4.0.0
 	github.com/pion/webrtc/v4 v4.2.20
+	github.com/tarm/serial v0.0.0-20180830185346-98f6abe2eb07
 	github.com/use-go/onvif v0.0.9
 	go.etcd.io/bbolt v1.5.0
 	golang.org/x/crypto v0.56.0
