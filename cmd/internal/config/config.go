@@ -25,6 +25,7 @@ type File struct {
 	Lowers    []Lower   `toml:"lower" doc:"One table for each lower domain allowed to register here. Others are refused."`
 	Discovery Discovery `toml:"discovery" doc:"How encoders are found on the network by ONVIF WS-Discovery."`
 	Encoders  []Encoder `toml:"encoder" doc:"One table for each encoder that is set up by hand: those without ONVIF, or with settings of their own."`
+	Buses     []Bus     `toml:"bus" doc:"One table for each RS-485 line with dome cameras on it. A dome is moved by it whose [[encoder]] has a dome table."`
 	Volumes   []Volume  `toml:"volume" doc:"One table for each place to record on."`
 	Record    Record    `toml:"record" doc:"What is recorded."`
 }
@@ -134,6 +135,7 @@ type Encoder struct {
 	Transport string        `toml:"transport" doc:"How RTSP media comes: tcp, udp or multicast (IPv4; joined on the interface that leads to the encoder). TCP is taken all the same if nothing comes by the others within 3 s." default:"tcp"`
 	UDP       bool          `toml:"udp" doc:"Older form of transport = \"udp\"."`
 	Record    *bool         `toml:"record" doc:"Record it. Absent: as [record] says."`
+	Dome      *Dome         `toml:"dome" doc:"How it is moved, if that is by RS-485 and not by ONVIF." example:"{ bus = \"yard\", address = 3 }"`
 }
 
 // Volume is one [[volume]] table.

@@ -19,6 +19,23 @@ const minimal = `
 id = "33010600002000000001"
 `
 
+// domes are two buses with two domes on one of them, and a third encoder.
+const domes = `[[bus]]
+name = "yard"
+port = "/dev/ttyS1"
+[[bus]]
+name = "gate"
+port = "/dev/ttyS2"
+[[encoder]]
+rtsp = "rtsp://a/"
+dome = { bus = "yard", address = 3 }
+[[encoder]]
+rtsp = "rtsp://b/"
+dome = { bus = "yard", address = 4 }
+[[encoder]]
+rtsp = "rtsp://c/"
+`
+
 // faultCases also seed the fuzzer: text, and the faults it must show.
 var faultCases = map[string]struct {
 	text string
@@ -90,6 +107,30 @@ keepalive_every = "1ms"
 	"ranks of uppers": {minimal + "[[upper]]\nid = \"33010000002000000001\"\naddress = \"192.0.2.10:5060\"\nptz_rank = 100\n" +
 		"[[upper]]\nid = \"33000000002000000001\"\naddress = \"192.0.2.1:5060\"\nptz_rank = -1\n", []string{
 		`line 7: upper[0].ptz_rank = "100": want 0 to 99`, `line 11: upper[1].ptz_rank = "-1": want 0 to 99`}},
+	"domes": {minimal + domes, nil},
+	"a dome in a table of its own": {minimal + domes + "[encoder.dome]\nbus = \"gate\"\naddress = 0\n", []string{
+		`line 20: encoder[2].dome.address = "0": want 1 to 255`}},
+	"domes on one address": {minimal + strings.Replace(domes, "address = 4", "address = 3", 1), []string{
+		`line 15: encoder[1].dome.address = "3": is already encoder[0].dome.address`}},
+	"dome on an unknown bus": {minimal + strings.ReplaceAll(domes, `bus = "yard"`, `bus = "yrd"`), []string{
+		`line 12: encoder[0].dome.bus = "yrd": no such bus; did you mean "yard"?`,
+		`line 15: encoder[1].dome.bus = "yrd": no such bus; did you mean "yard"?`}},
+	"dome without anything": {minimal + domes + "dome = {}\n", []string{
+		`line 18: encoder[2].dome.bus: want the name of a [[bus]]`,
+		`line 18: encoder[2].dome.address = "0": want 1 to 255`}},
+	"pelco-p has 32 addresses": {minimal + domes + "dome = { bus = \"gate\", protocol = \"pelco-p\", address = 33 }\n[[encoder]]\nrtsp = \"rtsp://d/\"\n" +
+		"dome = { bus = \"gate\", protocol = \"pelco\", address = 1 }\n", []string{
+		`line 18: encoder[2].dome.address = "33": want 1 to 32`,
+		`line 21: encoder[3].dome.protocol = "pelco": want pelco-d, pelco-p`}},
+	"unknown key of a dome": {minimal + domes + "dome = { bus = \"gate\", adress = 1, address = 2 }\n", []string{
+		`line 12: encoder.dome.adress: no such key; did you mean "address"?`}},
+	"bus that is none": {minimal + "[[bus]]\nbaud = 300\n", []string{
+		`line 4: bus[0].name: want a name, by which encoders refer to it`,
+		`line 4: bus[0].port: want the path of a serial port, such as /dev/ttyS1`,
+		`line 5: bus[0].baud = "300": want 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200`}},
+	"two buses on one port": {minimal + "[[bus]]\nname = \"a\"\nport = \"/dev/ttyS1\"\n[[bus]]\nname = \"a\"\nport = \"/dev/ttyS1\"\n", []string{
+		`line 8: bus[1].name = "a": is already bus[0].name`,
+		`line 9: bus[1].port = "/dev/ttyS1": is already bus[0].port`}},
 	"too many hosts": {minimal + "[discovery]\naddresses = [\"10.0.0.0/8\", \"x\"]\n", []string{
 		`line 5: discovery.addresses[1] = "x": want an IP address or network such as 10.1.0.0/24`,
 		`line 5: discovery.addresses: 1048576 hosts are too many to probe one by one: at most 4096`}},
@@ -142,6 +183,24 @@ adopt = false
 	}
 	if !f.Discovery.Enabled || f.Discovery.Adopt || f.Media.Ring != 0 || f.Media.RingMax != 32<<20 || f.Server.Region != "330106" {
 		t.Errorf("file: %+v", f)
+	}
+}
+
+func TestDomesHaveTheirDefaults(t *testing.T) {
+	f, err := Parse([]byte(minimal + domes + "dome = { bus = \"gate\", protocol = \"pelco-p\", address = 3 }\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []Dome
+	for _, e := range f.Encoders {
+		got = append(got, *e.Dome)
+	}
+	want := []Dome{{"yard", "pelco-d", 3}, {"yard", "pelco-d", 4}, {"gate", "pelco-p", 3}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if b := f.Buses[1]; b.Baud != 2400 || b.RS485 {
+		t.Errorf("bus: %+v", b)
 	}
 }
 

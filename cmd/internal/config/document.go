@@ -33,13 +33,22 @@ func section(b *strings.Builder, f reflect.StructField) {
 		name, t = "["+name+"]", t.Elem()
 	}
 	fmt.Fprintf(b, "\n## `%s`\n\n%s\n\n| key | type | default | meaning |\n|---|---|---|---|\n", name, f.Tag.Get("doc"))
+	rows(b, "", t)
+}
+
+// rows writes the keys of a table, and of the tables inside of it.
+func rows(b *strings.Builder, prefix string, t reflect.Type) {
 	for i := range t.NumField() {
 		k := t.Field(i)
 		meaning := k.Tag.Get("doc")
 		if ex := k.Tag.Get("example"); ex != "" {
 			meaning += " Example: `" + ex + "`."
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", k.Tag.Get("toml"), typeName(k.Type), defaultOf(k), meaning)
+		key := prefix + k.Tag.Get("toml")
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", key, typeName(k.Type), defaultOf(k), meaning)
+		if isTable(k.Type) {
+			rows(b, key+".", k.Type.Elem())
+		}
 	}
 }
 
@@ -64,6 +73,9 @@ func typeName(t reflect.Type) string {
 		return "password"
 	case reflect.TypeFor[PortRange]():
 		return "port range"
+	}
+	if isTable(t) {
+		return "table"
 	}
 	switch t.Kind() {
 	case reflect.Bool:

@@ -120,7 +120,7 @@ func unknownKey(k toml.Key, lines positions) *FieldError {
 		if !ok {
 			break
 		}
-		if t = f.Type; t.Kind() == reflect.Slice {
+		if t = f.Type; t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
 	}
@@ -207,8 +207,31 @@ func setElementDefaults(f *File, meta toml.MetaData, lines positions) {
 			setFieldDefaults(list.Index(j), func(name string) bool {
 				return lines.has(fmt.Sprintf("%s[%d].%s", key, j, name))
 			})
+			setTableDefaults(list.Index(j))
 		}
 	}
+}
+
+// setTableDefaults fills the fields of the tables inside of v that are not set. It does
+// not ask for lines, since such a table may be written on one; so a default must be
+// right for an empty value, too.
+func setTableDefaults(v reflect.Value) {
+	for i := range v.NumField() {
+		table := v.Field(i)
+		if !isTable(table.Type()) || table.IsNil() {
+			continue
+		}
+		table = table.Elem()
+		setFieldDefaults(table, func(name string) bool {
+			f, _ := fieldByKey(table.Type(), name)
+			return !table.FieldByIndex(f.Index).IsZero()
+		})
+	}
+}
+
+// isTable says whether a field is a table of its own, which may be absent.
+func isTable(t reflect.Type) bool {
+	return t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct
 }
 
 // setFieldDefaults sets each field of struct v that has a default and that

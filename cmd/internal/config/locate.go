@@ -23,6 +23,9 @@ func locate(text []byte) positions {
 	for i, line := range strings.Split(string(text), "\n") {
 		if m := tableLine.FindStringSubmatch(line); m != nil {
 			prefix = bare(m[2])
+			if list, rest, nested := strings.Cut(prefix, "."); nested && count[list] > 0 {
+				prefix = fmt.Sprintf("%s[%d].%s", list, count[list]-1, rest) // of the element above it
+			}
 			if m[1] == "[[" {
 				n := count[prefix]
 				count[prefix] = n + 1

@@ -24,7 +24,7 @@ func (f faults) at(path string, i int) faults {
 	return faults{fmt.Sprintf("%s[%d].", path, i), f.list}
 }
 
-func (f faults) in(section string) faults { return faults{section + ".", f.list} }
+func (f faults) in(section string) faults { return faults{f.path + section + ".", f.list} }
 
 func (f faults) add(key, got, want string) {
 	if got != "" {
@@ -51,6 +51,7 @@ func (f *File) validate() []*FieldError {
 	for i := range f.Encoders {
 		f.Encoders[i].validate(all.at("encoder", i))
 	}
+	f.validateBuses(all)
 	for i := range f.Volumes {
 		f.Volumes[i].validate(all.at("volume", i))
 	}
@@ -265,6 +266,13 @@ func (f *File) unique(all faults) {
 		claim("onvif", e.ONVIF, fmt.Sprintf("encoder[%d].onvif", i))
 		claim("sdp", e.SDP, fmt.Sprintf("encoder[%d].sdp", i))
 		claim("identity", strings.ToLower(e.Identity), fmt.Sprintf("encoder[%d].identity", i))
+		if d := e.Dome; d != nil {
+			claim("dome "+d.Bus+" ", strconv.Itoa(d.Address), fmt.Sprintf("encoder[%d].dome.address", i))
+		}
+	}
+	for i, b := range f.Buses {
+		claim("bus", b.Name, fmt.Sprintf("bus[%d].name", i))
+		claim("port", b.Port, fmt.Sprintf("bus[%d].port", i))
 	}
 	for i, v := range f.Volumes {
 		claim("volume", v.Path, fmt.Sprintf("volume[%d].path", i))
