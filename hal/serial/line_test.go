@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"districtgateway/hal/haltest"
 )
 
 // A rig is a line that runs, on the clock of a bubble.
@@ -45,13 +47,13 @@ func start(t *testing.T, path string, domes int) *rig {
 }
 
 // open starts a line and reads past the stops that it begins with.
-func open(t *testing.T, path string, domes int) (*rig, *pty) {
+func open(t *testing.T, path string, domes int) (*rig, *haltest.PTY) {
 	t.Helper()
-	p := plug(t, path)
+	p := haltest.Plug(t, path)
 	r := start(t, path, domes)
 	r.pass(time.Duration(2*domes) * air)
-	p.read(2 * domes * 7)
-	p.silent()
+	p.Read(2 * domes * 7)
+	p.Silent()
 	return r, p
 }
 
@@ -69,22 +71,22 @@ func (r *rig) send(kind Kind, address uint8, frame string, during time.Duration)
 	synctest.Wait()
 }
 
-func (r *rig) expect(p *pty, want string) {
+func (r *rig) expect(p *haltest.PTY, want string) {
 	r.t.Helper()
-	if d := cmp.Diff(want, p.read(len(want))); d != "" {
+	if d := cmp.Diff(want, p.Read(len(want))); d != "" {
 		r.t.Error(d)
 	}
-	p.silent()
+	p.Silent()
 }
 
 func TestOpenedLineStopsEveryDomeOnTheWire(t *testing.T) {
 	path := portOf(t)
 	synctest.Test(t, func(t *testing.T) {
-		p := plug(t, path)
+		p := haltest.Plug(t, path)
 		r := start(t, path, 2)
 		r.expect(p, "stop  1")
 		r.pass(air - 1)
-		p.silent()
+		p.Silent()
 		r.pass(1)
 		r.expect(p, "stop  2")
 		r.pass(time.Minute)
@@ -109,7 +111,7 @@ func TestMovementEndsOnTheWire(t *testing.T) {
 		r.send(Move, 2, "left  2", time.Second)
 		r.expect(p, "left  2")
 		r.pass(999 * time.Millisecond)
-		p.silent()
+		p.Silent()
 		if s := r.line.State(); s.Moving != 1 {
 			t.Errorf("%+v", s)
 		}
@@ -157,7 +159,7 @@ func TestPortVanishesAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, p := open(t, path, 1)
 		r.send(Move, 1, "left  1", time.Minute)
-		p.unplug()
+		p.Unplug()
 		r.pass(checkEvery)
 		if s := r.line.State(); s.Open || !strings.Contains(s.Problem, "port is gone") || s.Moving != 0 {
 			t.Fatalf("the port is gone: %+v", s)
@@ -170,7 +172,7 @@ func TestPortVanishesAndComesBack(t *testing.T) {
 		if s := r.line.State(); s.Open || !strings.Contains(s.Problem, "no such file") || s.Refused != 1 {
 			t.Errorf("tried again: %+v", s)
 		}
-		p = plug(t, path)
+		p = haltest.Plug(t, path)
 		r.pass(2 * retryLeast)
 		r.expect(p, "stop  1stop  1")
 		r.end()
@@ -181,7 +183,7 @@ func TestWriteFindsThePortGone(t *testing.T) {
 	path := portOf(t)
 	synctest.Test(t, func(t *testing.T) {
 		r, p := open(t, path, 1)
-		p.unplug()
+		p.Unplug()
 		r.send(Once, 1, "preset1", 0)
 		if s := r.line.State(); s.Open || !strings.Contains(s.Problem, "port is gone") {
 			t.Errorf("%+v", s)
@@ -206,12 +208,12 @@ func TestPortIsTriedEverMoreRarely(t *testing.T) {
 			path := portOf(t)
 			synctest.Test(t, func(t *testing.T) {
 				if plugged == 0 {
-					plug(t, path)
+					haltest.Plug(t, path)
 				}
 				r := start(t, path, 1)
 				if plugged > 0 {
 					r.pass(plugged)
-					plug(t, path)
+					haltest.Plug(t, path)
 					r.pass(found - plugged - 1)
 					if s := r.line.State(); s.Open {
 						t.Errorf("open too soon: %+v", s)
@@ -232,15 +234,15 @@ func TestPortThatLastedIsTriedSoonAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, path, 1)
 		r.pass(time.Hour) // the pause has grown
-		p := plug(t, path)
+		p := haltest.Plug(t, path)
 		r.pass(retryMost + retryMost)
 		if s := r.line.State(); !s.Open {
 			t.Fatalf("not found: %+v", s)
 		}
-		p.unplug()
-		p = plug(t, path)
+		p.Unplug()
+		p = haltest.Plug(t, path)
 		r.pass(checkEvery + retryLeast)
-		p.read(7)
+		p.Read(7)
 		if s := r.line.State(); !s.Open {
 			t.Errorf("not found again: %+v", s)
 		}
@@ -280,7 +282,7 @@ func TestWhatIsNoPortIsNotUsed(t *testing.T) {
 func TestPortWithoutRS485ModeIsUsedAllTheSame(t *testing.T) {
 	path := portOf(t)
 	synctest.Test(t, func(t *testing.T) {
-		p := plug(t, path)
+		p := haltest.Plug(t, path)
 		line, err := New(Config{Port: path, Baud: 2400, RS485: true, Domes: domesOf(1)})
 		if err != nil {
 			t.Fatal(err)
@@ -289,7 +291,7 @@ func TestPortWithoutRS485ModeIsUsedAllTheSame(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- line.Run(ctx) }()
 		synctest.Wait()
-		if got := p.read(7); got != "stop  1" {
+		if got := p.Read(7); got != "stop  1" {
 			t.Errorf("sent %q", got)
 		}
 		if s := line.State(); !s.Open || s.Problem != "the driver of the port has no RS-485 mode" {
@@ -310,7 +312,7 @@ func TestWhatComesInIsThrownAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer near.close()
-		p.write("answer")
+		p.Write("answer")
 		if n := near.waiting(len("answer")); n != len("answer") {
 			t.Fatalf("%d bytes wait at the port: nothing was injected", n)
 		}

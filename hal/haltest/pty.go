@@ -1,11 +1,10 @@
-package serial
+// Package haltest is test support of hal: it stands in for hardware.
+package haltest
 
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,22 +14,22 @@ import (
 // test has a clock of its own: a system call holds that clock.
 const answerWithin = 5000 // ms
 
-// A pty is the far end of a pseudo-terminal whose near end stands in for a serial port.
-type pty struct {
+// A PTY is the far end of a pseudo-terminal whose near end stands in for a serial port.
+type PTY struct {
 	t    *testing.T
 	path string // of the port
 	fd   int
 }
 
-// plug makes a pseudo-terminal appear at path.
-func plug(t *testing.T, path string) *pty {
+// Plug makes a pseudo-terminal appear at path, until it is unplugged or the test ends.
+func Plug(t *testing.T, path string) *PTY {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pty{t, path, fd}
-	t.Cleanup(p.unplug)
+	p := &PTY{t, path, fd}
+	t.Cleanup(p.Unplug)
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +43,8 @@ func plug(t *testing.T, path string) *pty {
 	return p
 }
 
-// unplug makes it vanish.
-func (p *pty) unplug() {
+// Unplug makes it vanish: whoever has it open sees a port that was pulled out.
+func (p *PTY) Unplug() {
 	if p.fd < 0 {
 		return
 	}
@@ -54,8 +53,8 @@ func (p *pty) unplug() {
 	p.fd = -1
 }
 
-// read returns the next n bytes that were sent.
-func (p *pty) read(n int) string {
+// Read returns the next n bytes that were sent.
+func (p *PTY) Read(n int) string {
 	p.t.Helper()
 	b := make([]byte, n)
 	for have := 0; have < n; {
@@ -75,7 +74,7 @@ func (p *pty) read(n int) string {
 }
 
 // arrives waits for something to read, milliseconds at most.
-func (p *pty) arrives(ms int) bool {
+func (p *PTY) arrives(ms int) bool {
 	fds := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}
 	for {
 		n, err := unix.Poll(fds, ms)
@@ -85,9 +84,9 @@ func (p *pty) arrives(ms int) bool {
 	}
 }
 
-// silent checks that nothing else was sent. The mark that is written back and forth
-// proves that what the kernel carries has arrived.
-func (p *pty) silent() {
+// Silent checks that nothing else was sent: a mark that is written to the port arrives
+// first.
+func (p *PTY) Silent() {
 	p.t.Helper()
 	near, err := os.OpenFile(p.path, unix.O_WRONLY|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -97,44 +96,15 @@ func (p *pty) silent() {
 	if _, err := near.WriteString("mark"); err != nil {
 		p.t.Fatal(err)
 	}
-	if got := p.read(4); got != "mark" {
+	if got := p.Read(4); got != "mark" {
 		p.t.Errorf("%q was sent besides", got)
 	}
 }
 
-// portOf is where the port of a test is, once it is plugged in.
-func portOf(t *testing.T) string { return filepath.Join(t.TempDir(), "port") }
-
-// air is how long the frames of these tests take on the line, the pause included.
-const air = 7*charBits*time.Second/2400 + gap
-
-// write sends from the far end.
-func (p *pty) write(text string) {
+// Write sends from the far end.
+func (p *PTY) Write(text string) {
 	p.t.Helper()
 	if _, err := unix.Write(p.fd, []byte(text)); err != nil {
 		p.t.Fatal(err)
 	}
-}
-
-// A near is the port as somebody else sees it.
-type near struct{ fd int }
-
-func openNear(path string) (near, error) {
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	return near{fd}, err
-}
-
-func (n near) close() { unix.Close(n.fd) }
-
-// waiting returns how many bytes have come in, once there are as many as wanted.
-func (n near) waiting(want int) int {
-	fds := []unix.PollFd{{Fd: int32(n.fd), Events: unix.POLLIN}}
-	if want > 0 {
-		_, _ = unix.Poll(fds, answerWithin)
-	}
-	have, err := unix.IoctlGetInt(n.fd, unix.TIOCINQ)
-	if err != nil {
-		return -1
-	}
-	return have
 }
