@@ -24,8 +24,9 @@
 // (Pelco-P) is the turbo speed of pan. Zoom, focus and iris have no speed in the frame.
 // What is not set stops, so a frame of zeros stops everything.
 //
-// Sources: Pelco, "D" Protocol Manual (TF-0002, 2003), and the chapters on both
-// protocols in Pelco's manual C466M-E (1999), which also has the actions.
+// Source: the chapters on both protocols in Pelco's manual C466M-E (1999), which also
+// has the actions. The bits of camera and scan of Pelco-P are those that makers of domes
+// list.
 package pelco
 
 import (
