@@ -83,6 +83,7 @@ func (d *demo) check(ctx context.Context) {
 	d.verify(ctx, "after the last viewer no session is left at any level", soon(d.site.idle))
 	for _, e := range found {
 		d.checkRecording(ctx, e)
+		d.verify(ctx, "gatewayctl moves "+e.Name+" from the province", func(ctx context.Context) (string, error) { return "", d.moved(ctx, e.Code) })
 	}
 	d.checkRefusals(ctx, found[0])
 	d.verify(ctx, "after all this no session is left at any level", soon(d.site.idle))
@@ -225,6 +226,14 @@ func (d *demo) played(ctx context.Context, channel string, from, to time.Time) (
 	default:
 		return fmt.Sprintf("%.1f s, %s", length.Seconds(), t), nil
 	}
+}
+
+// moved moves a camera for a moment.
+func (d *demo) moved(ctx context.Context, channel string) error {
+	if status, text := d.ctl(ctx, "ptz", channel, "left", "up", "--for", "500ms"); status != 0 {
+		return fmt.Errorf("exit status %d: %s", status, text)
+	}
+	return nil
 }
 
 // ctl runs gatewayctl against the province and returns its exit status and what

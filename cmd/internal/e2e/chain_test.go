@@ -68,16 +68,17 @@ func TestThreeLevelsOnTheWire(t *testing.T) {
 	p := startDemo(t, "-keep", filepath.Join(dir, "demo"))
 	p.says("Ctrl-C ends everything")
 	ctl := control{t, filepath.Join(dir, "demo", "province", "control.sock")}
+	district := filepath.Join(dir, "demo", "district", "control.sock")
 	for channel, coded := range demoChannels() {
 		t.Run("live "+channel, func(t *testing.T) { control{t, ctl.socket}.checkLive(channel, coded) })
 		t.Run("play "+channel, func(t *testing.T) { control{t, ctl.socket}.checkPlay(channel, coded) })
-		district := filepath.Join(dir, "demo", "district", "control.sock")
 		t.Run("snapshot "+channel, func(t *testing.T) {
 			control{t, ctl.socket}.checkSnapshot(channel, "mp4", "640,360")
 			control{t, district}.checkSnapshot(channel, "mjpeg", "640,360")
 			control{t, district}.checkSnapshot(channel, "mjpeg", "320,180", "--sub")
 			control{t, district}.checkStream(channel)
 		})
+		t.Run("ptz "+channel, func(t *testing.T) { control{t, ctl.socket}.checkMoves(channel, control{t, district}, headOf(t, dir, channel)) })
 	}
 	until(t, 20*time.Second, "the last session is closed", func() bool { return strings.TrimSpace(ctl.run("--json", "sessions")) == "[]" })
 	p.stop(os.Interrupt)
