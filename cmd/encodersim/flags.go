@@ -29,6 +29,7 @@ type options struct {
 	rebootTime time.Duration
 	talk       string
 	noPTZ      bool
+	noZoom     bool
 	readyJSON  bool
 	quiet      bool
 }
@@ -98,6 +99,7 @@ func (o *options) flags() *flag.FlagSet {
 	fs.DurationVar(&o.rebootTime, "reboot-time", 10*time.Second, "")
 	fs.StringVar(&o.talk, "backchannel-out", "", "")
 	fs.BoolVar(&o.noPTZ, "no-ptz", false, "")
+	fs.BoolVar(&o.noZoom, "no-zoom", false, "")
 	fs.BoolVar(&o.readyJSON, "ready-json", false, "")
 	fs.BoolVar(&o.quiet, "quiet", false, "")
 	return fs

@@ -1,6 +1,6 @@
 // Encodersim simulates ONVIF video encoders for demonstrations and tests: it is
-// found by WS-Discovery, answers ONVIF's device, media, media2 and PTZ services,
-// streams over RTSP, listens to talk on the audio back-channel, and misbehaves
+// found by WS-Discovery, answers ONVIF's device, media, media2, PTZ and imaging
+// services, streams over RTSP, listens to talk on the audio back-channel, and misbehaves
 // when told to. See encodersim -help.
 package main
 

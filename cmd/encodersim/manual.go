@@ -69,7 +69,9 @@ PICTURE AND SOUND
                           by RTCP (PLI, FIR) or ONVIF (SetSynchronizationPoint).
     -backchannel-out FILE write what is said on the audio back-channel, as raw
                           G.711 A-law at 8 kHz; FILE.2 and so on for further encoders
-    -no-ptz               no PTZ service
+    -no-ptz               no PTZ service, nor the imaging service that moves the focus
+    -no-zoom              a head that pans and tilts only: a command that names zoom
+                          is refused, as by many such heads
 
 MANY
     -count N              N encoders in this process, named NAME-1 and so on. Given
@@ -84,7 +86,7 @@ FAULTS
 
 CONTROL
     GET  /state                        all encoders: addresses, picture counts,
-                                       sessions, head position, talk
+                                       sessions, head position, wiper, talk, requests
     POST /fault/silence?for=5s         no media; sessions stay, pictures count on
     POST /fault/reboot?for=10s         everything closed, then the same addresses.
                                        Picture numbers go on.

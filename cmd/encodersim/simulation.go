@@ -92,7 +92,7 @@ func (s *simulation) config(i int) (encoder.Config, error) {
 	o := s.opt
 	cfg := encoder.Config{
 		Identity: o.identity, Scopes: o.scopes, User: o.user, Password: o.password,
-		SHA256: o.listen.sha256, PTZ: !o.noPTZ, Bitrate: o.media.bitrate, RebootTime: o.rebootTime,
+		SHA256: o.listen.sha256, PTZ: !o.noPTZ, NoZoom: o.noZoom, Bitrate: o.media.bitrate, RebootTime: o.rebootTime,
 		KeyOnPlay: o.media.keyOnPlay,
 	}
 	if o.listen.rtpPort != 0 {

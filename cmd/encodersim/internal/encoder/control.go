@@ -30,6 +30,7 @@ type State struct {
 	Talk     Talk                 `json:"talk"`
 	Skew     string               `json:"clock_off"`
 	Asked    KeyRequests          `json:"key_pictures_asked"`
+	Requests uint64               `json:"onvif_requests"` // so far, those refused included
 }
 
 // KeyRequests counts who asked for a key picture.
@@ -43,7 +44,9 @@ type PTZ struct {
 	Pan     float64           `json:"pan"`
 	Tilt    float64           `json:"tilt"`
 	Zoom    float64           `json:"zoom"`
-	Moving  bool              `json:"moving"`
+	Focus   float64           `json:"focus"`  // 0 near, 1 far
+	Moving  bool              `json:"moving"` // the head or the focus
+	Wiper   bool              `json:"wiper"`
 	Presets map[string]string `json:"presets"` // names by token
 }
 
@@ -55,7 +58,7 @@ func (e *Encoder) State() State {
 		RTSP: map[string]string{}, Pictures: map[string]uint64{},
 		Up: e.Up(), H265: e.player.Shown(0).H265, Sessions: e.rtsp.Sessions(), Talk: e.talk.report(),
 		Skew:  e.clockError().Round(time.Millisecond).String(),
-		Asked: KeyRequests{e.asks.rtcp.Load(), e.asks.onvif.Load()},
+		Asked: KeyRequests{e.asks.rtcp.Load(), e.asks.onvif.Load()}, Requests: e.onvif.Requests(),
 	}
 	for i, n := range e.player.Numbers() {
 		s.Pictures[Profiles()[i]] = n
@@ -63,9 +66,10 @@ func (e *Encoder) State() State {
 	}
 	if e.cfg.PTZ {
 		at, presets := e.onvif.Head()
+		focus, moving, wiping := e.onvif.Lens()
 		s.PTZ = &PTZ{
-			Pan: at.Position.Pan, Tilt: at.Position.Tilt, Zoom: at.Position.Zoom,
-			Moving: at.MovingHead || at.MovingZoom, Presets: map[string]string{},
+			Pan: at.Position.Pan, Tilt: at.Position.Tilt, Zoom: at.Position.Zoom, Focus: focus,
+			Moving: at.MovingHead || at.MovingZoom || moving, Wiper: wiping, Presets: map[string]string{},
 		}
 		for _, p := range presets {
 			s.PTZ.Presets[p.Token] = p.Name

@@ -39,6 +39,7 @@ type Config struct {
 	Listen     Addresses
 	SHA256     bool // RTSP offers SHA-256 as well as MD5
 	PTZ        bool
+	NoZoom     bool // the head pans and tilts only
 	KeyOnPlay  bool // a new reader gets a key picture at once, as from most real encoders
 	H265       bool // codec at the start
 	Library    Library
@@ -161,7 +162,7 @@ func (e *Encoder) build(videos [2]*clip.Video) {
 	})
 	e.onvif = onvifserver.New(onvifserver.Config{
 		Identity: e.cfg.Identity, Scopes: e.scopes(), Credentials: e.credentials, Profiles: e.profiles, Picture: e.picture,
-		RTSPPort: portOf(e.addrs.RTSP), Multicast: e.cfg.Listen.Multicast.IsValid(), PTZ: e.cfg.PTZ, Clock: e.clock, SetClock: e.setClock,
+		RTSPPort: portOf(e.addrs.RTSP), Multicast: e.cfg.Listen.Multicast.IsValid(), PTZ: e.cfg.PTZ, NoZoom: e.cfg.NoZoom, Clock: e.clock, SetClock: e.setClock,
 		KeyFrame: e.keyFrame(&e.asks.onvif), Reboot: func() { e.Reboot(e.cfg.RebootTime) }, Log: e.cfg.Log,
 	})
 }

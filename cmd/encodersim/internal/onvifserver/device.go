@@ -93,6 +93,7 @@ func (s *Server) getCapabilities(r *request) (node, *fault) {
 		el("tt:RTPMulticast", false), el("tt:RTP_TCP", true), el("tt:RTP_RTSP_TCP", true))))
 	if s.cfg.PTZ {
 		add("PTZ", el("tt:PTZ", el("tt:XAddr", r.url(pathPTZ))))
+		add("Imaging", el("tt:Imaging", el("tt:XAddr", r.url(pathImaging))))
 	}
 	if len(caps) == 0 {
 		return node{}, receiver("no such service", "ter:ActionNotSupported", "ter:NoSuchService")
@@ -116,7 +117,7 @@ func (s *Server) getServices(r *request) (node, *fault) {
 		service(nsMedia2, pathMedia2, 60, s.media2Caps()),
 	}
 	if s.cfg.PTZ {
-		list = append(list, service(nsPTZ, pathPTZ, 60, ptzCaps()))
+		list = append(list, service(nsPTZ, pathPTZ, 60, ptzCaps()), service(nsImaging, pathImaging, 60, el("timg:Capabilities")))
 	}
 	return el("tds:GetServicesResponse", list), nil
 }

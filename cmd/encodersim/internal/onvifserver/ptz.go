@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,7 @@ var ptzActions = map[string]action{
 	"SetPreset":              (*Server).setPreset,
 	"GotoPreset":             (*Server).gotoPreset,
 	"RemovePreset":           (*Server).removePreset,
+	"SendAuxiliaryCommand":   (*Server).auxiliary,
 }
 
 func intAttr(name string, v int) attr { return attr{name, strconv.Itoa(v)} }
@@ -69,18 +71,23 @@ func space1(name, uri string, low float64) node {
 }
 
 func (s *Server) getNodes(*request) (node, *fault) {
+	spaces := []node{
+		space2("tt:AbsolutePanTiltPositionSpace", spacePosition, -1),
+		space1("tt:AbsoluteZoomPositionSpace", spaceZoomPosition, 0),
+		space2("tt:RelativePanTiltTranslationSpace", spaceMove, -1),
+		space1("tt:RelativeZoomTranslationSpace", spaceZoomMove, -1),
+		space2("tt:ContinuousPanTiltVelocitySpace", spaceVelocity, -1),
+		space1("tt:ContinuousZoomVelocitySpace", spaceZoomVelocity, -1),
+		space1("tt:PanTiltSpeedSpace", spaceSpeed, 0),
+		space1("tt:ZoomSpeedSpace", spaceZoomSpeed, 0),
+	}
+	if s.cfg.NoZoom {
+		spaces = slices.DeleteFunc(spaces, func(n node) bool { return strings.Contains(n.name, "Zoom") })
+	}
 	return el("tptz:GetNodesResponse", el("tptz:PTZNode", attr{"token", tokenPTZNode}, attr{"FixedHomePosition", "false"},
-		el("tt:Name", tokenPTZNode),
-		el("tt:SupportedPTZSpaces",
-			space2("tt:AbsolutePanTiltPositionSpace", spacePosition, -1),
-			space1("tt:AbsoluteZoomPositionSpace", spaceZoomPosition, 0),
-			space2("tt:RelativePanTiltTranslationSpace", spaceMove, -1),
-			space1("tt:RelativeZoomTranslationSpace", spaceZoomMove, -1),
-			space2("tt:ContinuousPanTiltVelocitySpace", spaceVelocity, -1),
-			space1("tt:ContinuousZoomVelocitySpace", spaceZoomVelocity, -1),
-			space1("tt:PanTiltSpeedSpace", spaceSpeed, 0),
-			space1("tt:ZoomSpeedSpace", spaceZoomSpeed, 0)),
-		el("tt:MaximumNumberOfPresets", ptz.MaxPresets), el("tt:HomeSupported", false))), nil
+		el("tt:Name", tokenPTZNode), el("tt:SupportedPTZSpaces", spaces),
+		el("tt:MaximumNumberOfPresets", ptz.MaxPresets), el("tt:HomeSupported", false),
+		el("tt:AuxiliaryCommands", wiperOn), el("tt:AuxiliaryCommands", wiperOff))), nil
 }
 
 func ptzConfiguration(name string) node {
@@ -170,18 +177,25 @@ func ptzFault(err error) *fault {
 		return sender("Preset name in use", "ter:InvalidArgVal", "ter:PresetExist")
 	case errors.Is(err, ptz.ErrFull):
 		return receiver("Too many presets", "ter:Action", "ter:TooManyPresets")
+	case errors.Is(err, ptz.ErrMoving):
+		return receiver("Preset cannot be set while PTZ unit is moving", "ter:Action", "ter:MovingPTZ")
 	}
 	return receiver(err.Error(), "ter:Action")
 }
 
-// target reads where or how fast to move and which axes that is for.
-func target(e *element) (ptz.Vector, ptz.Axes, *fault) {
+// target reads where or how fast to move and which axes that is for. Zoom is refused
+// where there is none, even to be still.
+func (s *Server) target(e *element) (ptz.Vector, ptz.Axes, *fault) {
 	v, f := vector(e)
-	return v, ptz.Axes{PanTilt: e.kid("PanTilt") != nil, Zoom: e.kid("Zoom") != nil}, f
+	axes := ptz.Axes{PanTilt: e.kid("PanTilt") != nil, Zoom: e.kid("Zoom") != nil}
+	if f == nil && axes.Zoom && s.cfg.NoZoom {
+		f = sender("Space not supported", "ter:InvalidArgVal", "ter:SpaceNotSupported")
+	}
+	return v, axes, f
 }
 
 func (s *Server) continuousMove(r *request) (node, *fault) {
-	speed, axes, f := target(r.body.kid("Velocity"))
+	speed, axes, f := s.target(r.body.kid("Velocity"))
 	if f != nil {
 		return node{}, f
 	}
@@ -203,7 +217,7 @@ func duration(text string) (time.Duration, bool) {
 }
 
 func (s *Server) absoluteMove(r *request) (node, *fault) {
-	to, axes, f := target(r.body.kid("Position"))
+	to, axes, f := s.target(r.body.kid("Position"))
 	if f != nil {
 		return node{}, f
 	}
@@ -215,7 +229,7 @@ func (s *Server) absoluteMove(r *request) (node, *fault) {
 }
 
 func (s *Server) relativeMove(r *request) (node, *fault) {
-	by, axes, f := target(r.body.kid("Translation"))
+	by, axes, f := s.target(r.body.kid("Translation"))
 	if f != nil {
 		return node{}, f
 	}
@@ -279,4 +293,21 @@ func (s *Server) removePreset(r *request) (node, *fault) {
 	return s.move(r, func(_ time.Time, h *ptz.Head) error {
 		return h.RemovePreset(r.body.value("PresetToken"))
 	})
+}
+
+// Auxiliary commands (ONVIF Core Specification, 8.6).
+const (
+	wiperOn  = "tt:Wiper|On"
+	wiperOff = "tt:Wiper|Off"
+)
+
+// auxiliary switches the wiper.
+func (s *Server) auxiliary(r *request) (node, *fault) {
+	command := r.body.value("AuxiliaryData")
+	if command != wiperOn && command != wiperOff {
+		return node{}, sender("Auxiliary command not supported", "ter:InvalidArgVal", "ter:AuxiliaryDataNotSupported")
+	}
+	n, f := s.move(r, func(time.Time, *ptz.Head) error { s.wiper = command == wiperOn; return nil })
+	n.kids = append(n.kids, el("tptz:AuxiliaryResponse", command))
+	return n, f
 }

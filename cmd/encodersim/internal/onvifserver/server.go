@@ -1,5 +1,5 @@
-// Package onvifserver answers the SOAP requests of ONVIF's device, media, media2
-// and PTZ services for one simulated encoder. It is an http.Handler; it starts
+// Package onvifserver answers the SOAP requests of ONVIF's device, media, media2,
+// PTZ and imaging services for one simulated encoder. It is an http.Handler; it starts
 // nothing and listens on nothing.
 package onvifserver
 
@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"districtgateway/cmd/encodersim/internal/ptz"
@@ -53,8 +54,9 @@ type Config struct {
 	Profiles    func() []Profile
 	Picture     func(token string) uint64 // number of a profile's present picture
 	RTSPPort    int
-	Multicast   bool // streams are sent to groups, too
-	PTZ         bool
+	Multicast   bool              // streams are sent to groups, too
+	PTZ         bool              // there is a head and a lens
+	NoZoom      bool              // the head pans and tilts only
 	Clock       func() time.Time  // what the device believes the time to be
 	SetClock    func(t time.Time) // zero t: follow the host again
 	KeyFrame    func()            // a key picture is wanted
@@ -66,9 +68,11 @@ type Config struct {
 type Server struct {
 	cfg   Config
 	guard guard
+	asked atomic.Uint64 // SOAP requests, those refused included
 
-	mu   sync.Mutex
-	head ptz.Head
+	mu    sync.Mutex // guards what follows
+	head  ptz.Head
+	wiper bool // it wipes
 }
 
 // New returns the services.
@@ -87,12 +91,25 @@ func (s *Server) Head() (ptz.Status, []ptz.Preset) {
 	return s.head.Status(time.Now()), s.head.Presets()
 }
 
+// Lens returns where the focus is, whether it moves, and whether the wiper before
+// it wipes.
+func (s *Server) Lens() (focus float64, moving, wiping bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	focus, moving = s.head.Focus(time.Now())
+	return focus, moving, s.wiper
+}
+
+// Requests returns how many SOAP requests there were, those refused included.
+func (s *Server) Requests() uint64 { return s.asked.Load() }
+
 // Paths of the services.
 const (
-	pathDevice = "/onvif/device_service"
-	pathMedia  = "/onvif/media_service"
-	pathMedia2 = "/onvif/media2_service"
-	pathPTZ    = "/onvif/ptz_service"
+	pathDevice  = "/onvif/device_service"
+	pathMedia   = "/onvif/media_service"
+	pathMedia2  = "/onvif/media2_service"
+	pathPTZ     = "/onvif/ptz_service"
+	pathImaging = "/onvif/imaging_service"
 )
 
 // A request is one SOAP call.
@@ -111,7 +128,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case pathSnapshot:
 		s.serveSnapshot(w, r)
 		return
-	case pathDevice, pathMedia, pathMedia2, pathPTZ:
+	case pathDevice, pathMedia, pathMedia2, pathPTZ, pathImaging:
 	default:
 		http.NotFound(w, r)
 		return
@@ -121,6 +138,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "SOAP is posted", http.StatusMethodNotAllowed)
 		return
 	}
+	s.asked.Add(1)
 	body, f := s.answer(w, r)
 	status := http.StatusOK
 	if f != nil {
@@ -179,6 +197,10 @@ func lookup(space, name string, hasPTZ bool) (do action, open bool) {
 	case nsPTZ:
 		if hasPTZ {
 			return ptzActions[name], name == "GetServiceCapabilities"
+		}
+	case nsImaging:
+		if hasPTZ {
+			return imagingActions[name], name == "GetServiceCapabilities"
 		}
 	}
 	return nil, false

@@ -66,7 +66,7 @@ func call(h http.Handler, header, body string) *httptest.ResponseRecorder {
 
 func wrap(header, body string) string {
 	return `<s:Envelope xmlns:s="` + nsEnvelope + `" xmlns:tds="` + nsDevice + `" xmlns:trt="` + nsMedia + `" xmlns:tr2="` + nsMedia2 +
-		`" xmlns:tptz="` + nsPTZ + `" xmlns:tt="` + nsSchema + `"><s:Header>` + header + `</s:Header><s:Body>` + body + `</s:Body></s:Envelope>`
+		`" xmlns:tptz="` + nsPTZ + `" xmlns:timg="` + nsImaging + `" xmlns:tt="` + nsSchema + `"><s:Header>` + header + `</s:Header><s:Body>` + body + `</s:Body></s:Envelope>`
 }
 
 // ask makes an authorised call and returns the answer's body element.
@@ -116,6 +116,9 @@ func TestAnswersSayWhatTheDeviceIs(t *testing.T) {
 		"stream":     {`<trt:GetStreamUri><trt:StreamSetup><tt:Stream>RTP-Unicast</tt:Stream><tt:Transport><tt:Protocol>RTSP</tt:Protocol></tt:Transport></trt:StreamSetup><trt:ProfileToken>sub</trt:ProfileToken></trt:GetStreamUri>`, []string{"MediaUri", "Uri"}, "rtsp://127.0.0.1:8554/sub"},
 		"stream 2":   {`<tr2:GetStreamUri><tr2:Protocol>RtspUnicast</tr2:Protocol><tr2:ProfileToken>main</tr2:ProfileToken></tr2:GetStreamUri>`, []string{"Uri"}, "rtsp://127.0.0.1:8554/main"},
 		"node":       {`<tptz:GetNodes/>`, []string{"PTZNode", "MaximumNumberOfPresets"}, "128"},
+		"imaging":    {`<tds:GetCapabilities><tds:Category>Imaging</tds:Category></tds:GetCapabilities>`, []string{"Capabilities", "Imaging", "XAddr"}, "http://127.0.0.1:80/onvif/imaging_service"},
+		"focus":      {`<timg:GetMoveOptions><timg:VideoSourceToken>camera</timg:VideoSourceToken></timg:GetMoveOptions>`, []string{"MoveOptions", "Continuous", "Speed", "Min"}, "-7"},
+		"wiper":      {`<tptz:GetNodes/>`, []string{"PTZNode", "AuxiliaryCommands"}, "tt:Wiper|On"},
 		"PTZ config": {`<tptz:GetConfigurations/>`, []string{"PTZConfiguration", "NodeToken"}, tokenPTZNode},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,7 +145,7 @@ func TestFaultsNameWhatIsWrong(t *testing.T) {
 		"head of nothing":   {`<tptz:GetStatus/>`, 400, "ter:NoProfile"},
 		"multicast":         {`<trt:GetStreamUri><trt:StreamSetup><tt:Stream>RTP-Multicast</tt:Stream></trt:StreamSetup><trt:ProfileToken>main</trt:ProfileToken></trt:GetStreamUri>`, 400, "ter:InvalidStreamSetup"},
 		"protocol":          {`<tr2:GetStreamUri><tr2:Protocol>RtspMulticast</tr2:Protocol><tr2:ProfileToken>main</tr2:ProfileToken></tr2:GetStreamUri>`, 400, "ter:InvalidStreamSetup"},
-		"category":          {`<tds:GetCapabilities><tds:Category>Imaging</tds:Category></tds:GetCapabilities>`, 500, "ter:NoSuchService"},
+		"category":          {`<tds:GetCapabilities><tds:Category>Events</tds:Category></tds:GetCapabilities>`, 500, "ter:NoSuchService"},
 		"two actions":       {`<tds:GetScopes/><tds:GetScopes/>`, 400, "ter:WellFormed"},
 		"no action":         {``, 400, "ter:WellFormed"},
 		"too far":           {`<tptz:AbsoluteMove><tptz:ProfileToken>main</tptz:ProfileToken><tptz:Position><tt:PanTilt x="1.5" y="0"/></tptz:Position></tptz:AbsoluteMove>`, 400, "ter:InvalidPosition"},
@@ -150,6 +153,10 @@ func TestFaultsNameWhatIsWrong(t *testing.T) {
 		"too fast":          {`<tptz:ContinuousMove><tptz:ProfileToken>main</tptz:ProfileToken><tptz:Velocity><tt:Zoom x="2"/></tptz:Velocity></tptz:ContinuousMove>`, 400, "ter:InvalidSpeed"},
 		"too long":          {`<tptz:ContinuousMove><tptz:ProfileToken>main</tptz:ProfileToken><tptz:Timeout>PT2H</tptz:Timeout></tptz:ContinuousMove>`, 400, "ter:TimeoutNotSupported"},
 		"no preset":         {`<tptz:GotoPreset><tptz:ProfileToken>main</tptz:ProfileToken><tptz:PresetToken>9</tptz:PresetToken></tptz:GotoPreset>`, 400, "ter:NoToken"},
+		"no light":          {`<tptz:SendAuxiliaryCommand><tptz:ProfileToken>main</tptz:ProfileToken><tptz:AuxiliaryData>tt:Light|On</tptz:AuxiliaryData></tptz:SendAuxiliaryCommand>`, 400, "ter:AuxiliaryDataNotSupported"},
+		"focus too fast":    {`<timg:Move><timg:VideoSourceToken>camera</timg:VideoSourceToken><timg:Focus><tt:Continuous><tt:Speed>8</tt:Speed></tt:Continuous></timg:Focus></timg:Move>`, 400, "ter:SettingsInvalid"},
+		"focus to a place":  {`<timg:Move><timg:VideoSourceToken>camera</timg:VideoSourceToken><timg:Focus><tt:Absolute><tt:Position>1</tt:Position></tt:Absolute></timg:Focus></timg:Move>`, 400, "ter:SettingsInvalid"},
+		"focus of nothing":  {`<timg:Stop><timg:VideoSourceToken>main</timg:VideoSourceToken></timg:Stop>`, 400, "ter:NoSource"},
 		"no such day":       {`<tds:SetSystemDateAndTime><tds:DateTimeType>Manual</tds:DateTimeType><tds:UTCDateTime><tt:Time><tt:Hour>1</tt:Hour><tt:Minute>1</tt:Minute><tt:Second>1</tt:Second></tt:Time><tt:Date><tt:Year>2030</tt:Year><tt:Month>2</tt:Month><tt:Day>30</tt:Day></tt:Date></tds:UTCDateTime></tds:SetSystemDateAndTime>`, 400, "ter:InvalidDateTime"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -232,6 +239,55 @@ func TestPTZMovesAndRemembers(t *testing.T) {
 	})
 }
 
+func TestFocusMovesAndStopsAndTheWiperWipes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		do := func(body string) *element {
+			answer, status := d.ask(t, body)
+			if status != 200 {
+				t.Fatalf("%s: %d %v", body, status, subcodes(answer))
+			}
+			return answer
+		}
+		const source = `<timg:VideoSourceToken>camera</timg:VideoSourceToken>`
+		do(`<timg:Move>` + source + `<timg:Focus><tt:Continuous><tt:Speed>3.5</tt:Speed></tt:Continuous></timg:Focus></timg:Move>`)
+		time.Sleep(time.Second)
+		st := do(`<timg:GetStatus>`+source+`</timg:GetStatus>`).kid("Status", "FocusStatus20")
+		if at, m := st.value("Position"), st.value("MoveStatus"); at != "0.125" || m != "MOVING" {
+			t.Errorf("after a second at %s, %s", at, m)
+		}
+		do(`<timg:Stop>` + source + `</timg:Stop>`)
+		time.Sleep(time.Second)
+		if at, moving, wiping := d.Lens(); at != 0.125 || moving || wiping {
+			t.Errorf("stopped at %g, moving %t, wiping %t", at, moving, wiping)
+		}
+		for _, on := range []bool{true, false} {
+			command := map[bool]string{true: wiperOn, false: wiperOff}[on]
+			do(`<tptz:SendAuxiliaryCommand><tptz:ProfileToken>main</tptz:ProfileToken><tptz:AuxiliaryData>` + command + `</tptz:AuxiliaryData></tptz:SendAuxiliaryCommand>`)
+			if _, _, wiping := d.Lens(); wiping != on {
+				t.Errorf("%s: wiping %t", command, wiping)
+			}
+		}
+	})
+}
+
+func TestHeadWithoutZoomRefusesIt(t *testing.T) {
+	d := newDevice()
+	d.cfg.NoZoom = true
+	move := func(zoom string) int {
+		_, status := d.ask(t, `<tptz:ContinuousMove><tptz:ProfileToken>main</tptz:ProfileToken><tptz:Velocity><tt:PanTilt x="1" y="0"/>`+zoom+`</tptz:Velocity></tptz:ContinuousMove>`)
+		return status
+	}
+	if with, without := move(`<tt:Zoom x="0"/>`), move(""); with != 400 || without != 200 {
+		t.Errorf("with zoom %d, without %d", with, without)
+	}
+	body, _ := d.ask(t, `<tptz:GetNodes/>`)
+	spaces := body.kid("PTZNode", "SupportedPTZSpaces")
+	if spaces.kid("ContinuousZoomVelocitySpace") != nil || spaces.kid("ContinuousPanTiltVelocitySpace") == nil {
+		t.Error("the node tells other spaces")
+	}
+}
+
 func TestClockIsToldAndSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDevice()
@@ -272,8 +328,14 @@ func TestWithoutHeadThereIsNoPTZ(t *testing.T) {
 	if body, status := d.ask(t, `<tptz:GetNodes/>`); status != 500 {
 		t.Errorf("GetNodes: %d %s", status, body.name)
 	}
-	if body, _ := d.ask(t, `<tds:GetCapabilities/>`); body.kid("Capabilities", "PTZ") != nil {
+	if body, status := d.ask(t, `<timg:GetMoveOptions/>`); status != 500 {
+		t.Errorf("GetMoveOptions: %d %s", status, body.name)
+	}
+	if body, _ := d.ask(t, `<tds:GetCapabilities/>`); body.kid("Capabilities", "PTZ") != nil || body.kid("Capabilities", "Imaging") != nil {
 		t.Error("capabilities tell of PTZ")
+	}
+	if n := d.Requests(); n != 3 {
+		t.Errorf("%d requests counted", n)
 	}
 }
 
@@ -281,6 +343,7 @@ func FuzzRequest(f *testing.F) {
 	for _, body := range []string{
 		`<tds:GetSystemDateAndTime/>`, `<trt:GetProfiles/>`, `<tr2:GetProfiles><tr2:Type>All</tr2:Type></tr2:GetProfiles>`,
 		`<tptz:ContinuousMove><tptz:ProfileToken>main</tptz:ProfileToken><tptz:Velocity><tt:PanTilt x="1" y="0"/></tptz:Velocity></tptz:ContinuousMove>`,
+		`<timg:Move><timg:VideoSourceToken>camera</timg:VideoSourceToken><timg:Focus><tt:Continuous><tt:Speed>1</tt:Speed></tt:Continuous></timg:Focus></timg:Move>`,
 	} {
 		f.Add(wrap("", body), "")
 	}

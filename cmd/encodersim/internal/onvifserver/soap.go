@@ -19,6 +19,7 @@ const (
 	nsMedia    = "http://www.onvif.org/ver10/media/wsdl"
 	nsMedia2   = "http://www.onvif.org/ver20/media/wsdl"
 	nsPTZ      = "http://www.onvif.org/ver20/ptz/wsdl"
+	nsImaging  = "http://www.onvif.org/ver20/imaging/wsdl"
 	nsSchema   = "http://www.onvif.org/ver10/schema"
 	nsError    = "http://www.onvif.org/ver10/error"
 )
@@ -171,8 +172,8 @@ func (n node) write(b *bytes.Buffer) {
 func envelope(body node) []byte {
 	root := el("env:Envelope",
 		attr{"xmlns:env", nsEnvelope}, attr{"xmlns:tds", nsDevice}, attr{"xmlns:trt", nsMedia},
-		attr{"xmlns:tr2", nsMedia2}, attr{"xmlns:tptz", nsPTZ}, attr{"xmlns:tt", nsSchema},
-		attr{"xmlns:ter", nsError}, el("env:Body", body))
+		attr{"xmlns:tr2", nsMedia2}, attr{"xmlns:tptz", nsPTZ}, attr{"xmlns:timg", nsImaging},
+		attr{"xmlns:tt", nsSchema}, attr{"xmlns:ter", nsError}, el("env:Body", body))
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
 	root.write(&b)

@@ -1,7 +1,8 @@
 // Package ptz simulates a pan-tilt-zoom head in ONVIF's generic spaces: pan and
-// tilt from -1 to 1, zoom from 0 to 1 (ONVIF PTZ Service Specification). The
-// head really moves: its position integrates speed over time, stops at its end
-// stops and at the end of a move's timeout.
+// tilt from -1 to 1, zoom from 0 to 1 (ONVIF PTZ Service Specification), and the
+// focus of its lens from 0, near, to 1, far. The head really moves: its position
+// integrates speed over time, stops at its end stops and at the end of a move's
+// timeout.
 package ptz
 
 import (
@@ -20,16 +21,22 @@ var (
 	ErrPreset   = errors.New("no such preset")
 	ErrFull     = errors.New("too many presets")
 	ErrName     = errors.New("preset name in use")
+	ErrMoving   = errors.New("head is moving")
 )
 
 // MaxPresets is how many presets a head keeps.
 const MaxPresets = 128
 
-// Speeds at 1: the whole range of pan and tilt takes 4 s, that of zoom 5 s.
+// Speeds at 1: the whole range of pan and tilt takes 4 s, that of zoom 5 s, that of
+// focus at FocusSpeed 4 s.
 const (
 	panTiltSpeed = 0.5 // units a second
 	zoomSpeed    = 0.2
+	focusSpeed   = 0.25
 )
+
+// FocusSpeed is the fastest speed of the focus in its own units, as devices have them.
+const FocusSpeed = 7
 
 // A Vector is a position, a translation or a speed. A speed of 1 is the fastest.
 type Vector struct {
@@ -53,6 +60,7 @@ type Status struct {
 // and the caller serialises.
 type Head struct {
 	axes    [3]axis // pan, tilt, zoom
+	focus   axis
 	presets []Preset
 	named   int // presets ever made: tokens are not used again
 }
@@ -68,17 +76,23 @@ type axis struct {
 	toGoal   bool
 }
 
+// focusAxis is the number of the focus, after those of the head.
+const focusAxis = 3
+
 // lowest returns the lower end stop of an axis; the upper one is 1.
 func lowest(i int) float64 {
-	if i == 2 {
+	if i >= 2 {
 		return 0
 	}
 	return -1
 }
 
 func fastest(i int) float64 {
-	if i == 2 {
+	switch i {
+	case 2:
 		return zoomSpeed
+	case focusAxis:
+		return focusSpeed
 	}
 	return panTiltSpeed
 }
@@ -122,6 +136,26 @@ func (h *Head) Status(now time.Time) Status {
 	s.MovingHead, s.MovingZoom = moving[0] || moving[1], moving[2]
 	return s
 }
+
+// Focus returns where the focus is at now and whether it moves.
+func (h *Head) Focus(now time.Time) (position float64, moving bool) {
+	return h.focus.at(focusAxis, now)
+}
+
+// MoveFocus moves the focus at a speed of -FocusSpeed to FocusSpeed until its end
+// stop, another move or StopFocus (ONVIF Imaging Service Specification, 5.3.1: there
+// is no timeout). ErrSpeed beyond.
+func (h *Head) MoveFocus(now time.Time, speed float64) error {
+	if !within(speed, -FocusSpeed, FocusSpeed) {
+		return ErrSpeed
+	}
+	h.focus.rest(focusAxis, now)
+	h.focus.velocity = speed / FocusSpeed * focusSpeed
+	return nil
+}
+
+// StopFocus stops the focus.
+func (h *Head) StopFocus(now time.Time) { h.focus.rest(focusAxis, now) }
 
 // Axes says which axes a command is for; the others go on as they are.
 type Axes struct {
@@ -206,9 +240,13 @@ func (h *Head) Stop(now time.Time, on Axes) {
 func (h *Head) Presets() []Preset { return slices.Clone(h.presets) }
 
 // SetPreset remembers where the head is under a token, or under a new one if
-// token is empty, and returns the token. ErrPreset for a token never given out,
-// ErrName for a name another preset has, ErrFull beyond MaxPresets.
+// token is empty, and returns the token. ErrMoving while it moves, ErrPreset for a
+// token never given out, ErrName for a name another preset has, ErrFull beyond
+// MaxPresets.
 func (h *Head) SetPreset(now time.Time, token, name string) (string, error) {
+	if s := h.Status(now); s.MovingHead || s.MovingZoom {
+		return "", ErrMoving
+	}
 	i := h.find(token)
 	if token != "" && i < 0 {
 		return "", ErrPreset

@@ -110,8 +110,52 @@ func TestPresetIsGoneToAndForgotten(t *testing.T) {
 	if err := h.GotoPreset(day(), token, Vector{}); !errors.Is(err, ErrPreset) {
 		t.Errorf("GotoPreset of a removed one: %v", err)
 	}
-	if again, _ := h.SetPreset(day(), "", "gate"); again == token {
-		t.Errorf("token %q was given out twice", token)
+	if again, err := h.SetPreset(day().Add(time.Hour), "", "gate"); again == token || err != nil {
+		t.Errorf("token %q after %q, %v", again, token, err)
+	}
+}
+
+func TestFocusMovesToItsEndOrUntilItIsStopped(t *testing.T) {
+	for name, tc := range map[string]struct {
+		speed  float64
+		stop   time.Duration // 0: never
+		after  time.Duration
+		want   float64
+		moving bool
+	}{
+		"far at once":      {FocusSpeed, 0, 0, 0, true},
+		"far":              {FocusSpeed, 0, time.Second, 0.25, true},
+		"half as fast":     {FocusSpeed / 2.0, 0, 2 * time.Second, 0.25, true},
+		"to the far end":   {FocusSpeed, 0, time.Hour, 1, false},
+		"near is the end":  {-FocusSpeed, 0, time.Second, 0, false},
+		"until it stopped": {FocusSpeed, 2 * time.Second, time.Minute, 0.5, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var h Head
+			if err := h.MoveFocus(day(), tc.speed); err != nil {
+				t.Fatal(err)
+			}
+			if tc.stop > 0 {
+				h.StopFocus(day().Add(tc.stop))
+			}
+			if at, moving := h.Focus(day().Add(tc.after)); at != tc.want || moving != tc.moving {
+				t.Errorf("at %g, moving %t", at, moving)
+			}
+			if s := h.Status(day().Add(tc.after)); s != (Status{}) {
+				t.Errorf("the head moved with it: %+v", s)
+			}
+		})
+	}
+}
+
+func TestPresetIsNotSetWhileTheHeadMoves(t *testing.T) {
+	var h Head
+	_ = h.Continuous(day(), Vector{Zoom: 1}, Axes{Zoom: true}, 2*time.Second)
+	if _, err := h.SetPreset(day().Add(time.Second), "", ""); !errors.Is(err, ErrMoving) {
+		t.Errorf("while it moves: %v", err)
+	}
+	if _, err := h.SetPreset(day().Add(time.Minute), "", ""); err != nil {
+		t.Errorf("at rest: %v", err)
 	}
 }
 
@@ -127,6 +171,7 @@ func TestHeadRefusesWhatItCannotDo(t *testing.T) {
 		"negative zoom":     {func(h *Head) error { return h.Absolute(day(), Vector{Zoom: -0.1}, Vector{}, both()) }, ErrPosition},
 		"negative speed":    {func(h *Head) error { return h.Absolute(day(), Vector{}, Vector{Pan: -1}, both()) }, ErrSpeed},
 		"translation":       {func(h *Head) error { return h.Relative(day(), Vector{Pan: nan}, Vector{}, both()) }, ErrPosition},
+		"focus too fast":    {func(h *Head) error { return h.MoveFocus(day(), -FocusSpeed-1) }, ErrSpeed},
 		"unknown preset":    {func(h *Head) error { return h.RemovePreset("7") }, ErrPreset},
 		"overwrite unknown": {func(h *Head) error { _, err := h.SetPreset(day(), "7", ""); return err }, ErrPreset},
 		"name in use": {func(h *Head) error {
