@@ -30,13 +30,14 @@ func TestIdentifyTellsVendorsApart(t *testing.T) {
 				"src1",
 				Profile{"p0", "main", "src1", Video{"H265", 3840, 2160, 25, 8192, 0}, Audio{"AAC", 64, 48000}, "ptz0", true},
 				Profile{"p1", "sub", "src1", Video{"H264", 640, 360, 12.5, 512, 50}, Audio{}, "", true},
+				"p0",
 			}},
 		}, "mac:02:1a:2b:3c:4d:5e"},
 		"old box": {old, Device{
 			Serial: "SN-77", Manufacturer: "Old & Sons", Model: "E2", Firmware: "1",
 			Channels: []Channel{
-				{"in1", Profile{"a", "one", "in1", Video{"H264", 704, 576, 25, 1024, 25}, Audio{"G711", 64, 8000}, "", false}, Profile{}},
-				{"in2", Profile{"b", "two", "in2", Video{Codec: "MPEG4", Width: 352, Height: 288}, Audio{}, "", false}, Profile{}},
+				{"in1", Profile{"a", "one", "in1", Video{"H264", 704, 576, 25, 1024, 25}, Audio{"G711", 64, 8000}, "", false}, Profile{}, ""},
+				{"in2", Profile{"b", "two", "in2", Video{Codec: "MPEG4", Width: 352, Height: 288}, Audio{}, "", false}, Profile{}, ""},
 			},
 		}, "serial:old & sons/sn-77"},
 	} {
@@ -58,6 +59,27 @@ func TestIdentifyTellsVendorsApart(t *testing.T) {
 				t.Errorf("key %q main %q sub %q", got.Key(), got.Main().Token, got.Sub().Token)
 			}
 		})
+	}
+}
+
+func TestProfileThatMovesNeedNotBeTheMainOne(t *testing.T) {
+	profile := func(token, codec string, width int, ptz string) Profile {
+		return Profile{Token: token, Source: "s", Video: Video{Codec: codec, Width: width, Height: 1}, PTZ: ptz}
+	}
+	for name, tc := range map[string]struct {
+		list []Profile
+		want string
+	}{
+		"main":        {[]Profile{profile("sub", "H264", 640, "h"), profile("main", "H264", 3840, "h")}, "main"},
+		"sub alone":   {[]Profile{profile("main", "H264", 3840, ""), profile("sub", "H264", 640, "h")}, "sub"},
+		"the middle":  {[]Profile{profile("main", "H264", 3840, ""), profile("mid", "H264", 1920, "h"), profile("sub", "H264", 640, "")}, "mid"},
+		"never taken": {[]Profile{profile("jpeg", "JPEG", 7680, "h"), profile("main", "H264", 3840, "")}, "jpeg"},
+		"none":        {[]Profile{profile("main", "H264", 3840, "")}, ""},
+	} {
+		all := channels(tc.list)
+		if len(all) != 1 || all[0].Moves != tc.want {
+			t.Errorf("%s: %+v, want %q", name, all, tc.want)
+		}
 	}
 }
 

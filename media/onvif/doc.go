@@ -1,6 +1,6 @@
 // Package onvif finds encoders by WS-Discovery and talks to their ONVIF device,
-// media, media2 and PTZ services (ONVIF Core, Media, Media2 and PTZ Service
-// Specifications).
+// media, media2, PTZ and imaging services (ONVIF Core, Media, Media2, PTZ and
+// Imaging Service Specifications).
 //
 // Discover returns what answered; New(Config).Identify returns what one encoder
 // is and how to take pictures from it. Everything a device says is hostile: XML
@@ -21,10 +21,12 @@
 // the WSDL asks for: the requests GetSystemDateAndTime, GetDeviceInformation,
 // GetNetworkInterfaces, GetServices, GetCapabilities, SystemReboot (device),
 // GetProfiles, GetStreamUri, GetSnapshotUri (media), Stop, GetPresets,
-// RemovePreset, GetStatus (ptz) and the schema types inside them. Not used:
+// RemovePreset, GetStatus, SendAuxiliaryCommand (ptz), GetMoveOptions, Stop
+// (imaging) and the schema types inside them. Not used:
 //
 //   - ContinuousMove, AbsoluteMove, RelativeMove, GotoPreset: they always send
 //     an empty Timeout, Speed or space="", at which strict devices fault;
+//   - Move of the focus: it always sends every kind of movement at once;
 //   - SetPreset and SetSystemDateAndTime: they always send an empty PresetName
 //     or TimeZone, which devices take for the name or refuse;
 //   - every response type: repeated elements are single fields, and the prefix

@@ -27,7 +27,7 @@ const (
 const (
 	envelopeHead = xml.Header + `<s:Envelope xmlns:s="` + nsSOAP + `" xmlns:tds="` + nsDevice +
 		`" xmlns:trt="` + nsMedia + `" xmlns:tr2="` + nsMedia2 + `" xmlns:tptz="` + nsPTZ +
-		`" xmlns:onvif="` + nsSchema + `">`
+		`" xmlns:timg="` + nsImaging + `" xmlns:onvif="` + nsSchema + `">`
 	envelopeTail = `</s:Body></s:Envelope>`
 )
 

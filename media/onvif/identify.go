@@ -32,6 +32,9 @@ type Channel struct {
 	// Sub is the profile with fewest pixels of the same choice; its Token is
 	// empty if there is no second profile.
 	Sub Profile
+	// Moves is the token of the profile to move it by, Main's if that does; empty
+	// if it cannot be moved.
+	Moves string
 }
 
 // Main returns the main profile of the first channel, or the zero Profile.
@@ -150,13 +153,13 @@ func channels(profiles []Profile) []Channel {
 }
 
 // choose picks main and sub of one source; of equal resolutions the higher
-// bitrate is the larger, then the device's order decides.
-func choose(source string, list []Profile) Channel {
-	recordable := slices.DeleteFunc(slices.Clone(list), func(p Profile) bool {
+// bitrate is the larger, then the device's order decides. Any may be what moves.
+func choose(source string, all []Profile) Channel {
+	list := slices.DeleteFunc(slices.Clone(all), func(p Profile) bool {
 		return p.Video.Codec != "H264" && p.Video.Codec != "H265"
 	})
-	if len(recordable) > 0 {
-		list = recordable
+	if len(list) == 0 {
+		list = slices.Clone(all)
 	}
 	slices.SortStableFunc(list, func(a, b Profile) int {
 		return cmp.Or(cmp.Compare(b.Video.pixels(), a.Video.pixels()), cmp.Compare(b.Video.Bitrate, a.Video.Bitrate))
@@ -164,6 +167,12 @@ func choose(source string, list []Profile) Channel {
 	ch := Channel{Source: source, Main: list[0]}
 	if len(list) > 1 {
 		ch.Sub = list[len(list)-1]
+	}
+	for _, p := range append([]Profile{ch.Main}, all...) {
+		if p.PTZ != "" {
+			ch.Moves = p.Token
+			break
+		}
 	}
 	return ch
 }

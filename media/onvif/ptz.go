@@ -141,6 +141,13 @@ func (c *Client) Stop(ctx context.Context, profile string) error {
 	return c.do(ctx, call{nsPTZ, "Stop", in, nil})
 }
 
+// Auxiliary switches something of the head, such as its wiper (SendAuxiliaryCommand,
+// PTZ §5.6.1; the words are those of ONVIF Core §8.6 or the device's own).
+func (c *Client) Auxiliary(ctx context.Context, profile, command string) error {
+	in := ptz.SendAuxiliaryCommand{ProfileToken: xonvif.ReferenceToken(profile), AuxiliaryData: xonvif.AuxiliaryData(command)}
+	return c.do(ctx, call{nsPTZ, "SendAuxiliaryCommand", in, nil})
+}
+
 // A MoveState is IDLE, MOVING or UNKNOWN; empty if the device does not say.
 type MoveState string
 

@@ -36,6 +36,7 @@ var modern = map[string]string{
 <tds:Service><tds:Namespace>` + nsMedia + `</tds:Namespace><tds:XAddr>http://192.168.1.64:80/onvif/media</tds:XAddr></tds:Service>
 <tds:Service><tds:Namespace>` + nsMedia2 + `</tds:Namespace><tds:XAddr> http://192.168.1.64:80/onvif/media2 </tds:XAddr></tds:Service>
 <tds:Service><tds:Namespace>` + nsPTZ + `</tds:Namespace><tds:XAddr>http://192.168.1.64:80/onvif/ptz</tds:XAddr></tds:Service>
+<tds:Service><tds:Namespace>` + nsImaging + `</tds:Namespace><tds:XAddr>http://192.168.1.64:80/onvif/imaging</tds:XAddr></tds:Service>
 <tds:Service><tds:Namespace>urn:vendor</tds:Namespace><tds:XAddr>ftp://x/</tds:XAddr></tds:Service>
 </tds:GetServicesResponse>`),
 	"GetProfiles": soap(`<tr2:GetProfilesResponse>
@@ -63,6 +64,10 @@ var modern = map[string]string{
 	"Stop":                 soap(`<tptz:StopResponse/>`),
 	"GotoPreset":           soap(`<tptz:GotoPresetResponse/>`),
 	"RemovePreset":         soap(`<tptz:RemovePresetResponse/>`),
+	"SendAuxiliaryCommand": soap(`<tptz:SendAuxiliaryCommandResponse><tptz:AuxiliaryResponse>OK</tptz:AuxiliaryResponse></tptz:SendAuxiliaryCommandResponse>`),
+	"Move":                 soap(`<timg:MoveResponse/>`),
+	"GetMoveOptions": soap(`<timg:GetMoveOptionsResponse><timg:MoveOptions><tt:Continuous><tt:Speed><tt:Min>-7</tt:Min><tt:Max>5.0</tt:Max></tt:Speed></tt:Continuous>
+</timg:MoveOptions></timg:GetMoveOptionsResponse>`),
 	"SystemReboot":         soap(`<tds:SystemRebootResponse><tds:Message>Rebooting in 30 seconds</tds:Message></tds:SystemRebootResponse>`),
 	"SetSystemDateAndTime": soap(`<tds:SetSystemDateAndTimeResponse/>`),
 }

@@ -17,6 +17,7 @@ import (
 
 func TestRequestsAreWhatTheServicesAskFor(t *testing.T) {
 	const profile = `<tptz:ProfileToken>p&amp;0</tptz:ProfileToken>`
+	const source = `<timg:VideoSourceToken>v&amp;0</timg:VideoSourceToken>`
 	for name, tc := range map[string]struct {
 		call func(context.Context, *Client) error
 		path string
@@ -43,6 +44,14 @@ func TestRequestsAreWhatTheServicesAskFor(t *testing.T) {
 			`<tptz:GotoPreset>` + profile + `<tptz:PresetToken>1</tptz:PresetToken></tptz:GotoPreset>`},
 		"remove": {func(ctx context.Context, c *Client) error { return c.RemovePreset(ctx, "p&0", "1") }, "/onvif/ptz",
 			`<tptz:RemovePreset>` + profile + `<tptz:PresetToken>1</tptz:PresetToken></tptz:RemovePreset>`},
+		"wiper": {func(ctx context.Context, c *Client) error { return c.Auxiliary(ctx, "p&0", "tt:Wiper|On") }, "/onvif/ptz",
+			`<tptz:SendAuxiliaryCommand>` + profile + `<tptz:AuxiliaryData>tt:Wiper|On</tptz:AuxiliaryData></tptz:SendAuxiliaryCommand>`},
+		"focus": {func(ctx context.Context, c *Client) error { return c.MoveFocus(ctx, "v&0", -0.5) }, "/onvif/imaging",
+			`<timg:Move>` + source + `<timg:Focus><onvif:Continuous><onvif:Speed>-0.5</onvif:Speed></onvif:Continuous></timg:Focus></timg:Move>`},
+		"focus stops": {func(ctx context.Context, c *Client) error { return c.StopFocus(ctx, "v&0") }, "/onvif/imaging",
+			`<timg:Stop>` + source + `</timg:Stop>`},
+		"focus options": {func(ctx context.Context, c *Client) error { _, err := c.FocusSpeeds(ctx, "v&0"); return err }, "/onvif/imaging",
+			`<timg:GetMoveOptions>` + source + `</timg:GetMoveOptions>`},
 		"new preset": {func(ctx context.Context, c *Client) error {
 			token, err := c.SetPreset(ctx, "p&0", Preset{})
 			if token != "7" {
@@ -128,6 +137,33 @@ func TestImpossibleMovesAreNotSent(t *testing.T) {
 	}
 }
 
+func TestSpeedsOfTheFocusAreTheDevicesOwn(t *testing.T) {
+	options := func(s string) string {
+		return `<timg:GetMoveOptionsResponse><timg:MoveOptions>` + s + `</timg:MoveOptions></timg:GetMoveOptionsResponse>`
+	}
+	speed := func(low, high string) string {
+		return options(`<tt:Continuous><tt:Speed><tt:Min>` + low + `</tt:Min><tt:Max>` + high + `</tt:Max></tt:Speed></tt:Continuous>`)
+	}
+	for name, tc := range map[string]struct {
+		answer string
+		want   FocusSpeeds
+	}{
+		"its own":    {speed("-7", "5.0"), FocusSpeeds{-7, 5}},
+		"amounts":    {speed("1", "8"), FocusSpeeds{-8, 8}},
+		"none told":  {speed("", "NaN"), FocusSpeeds{-1, 1}},
+		"not so":     {options(`<tt:Absolute><tt:Position><tt:Min>0</tt:Min><tt:Max>1</tt:Max></tt:Position></tt:Absolute>`), FocusSpeeds{}},
+		"not at all": {options(""), FocusSpeeds{}},
+		"one side":   {speed("-3", "0"), FocusSpeeds{-3, 3}},
+	} {
+		f := newFake(t, modern)
+		f.script["GetMoveOptions"] = soap(tc.answer)
+		got, err := f.client(t, nil).FocusSpeeds(t.Context(), "v")
+		if got != tc.want || err != nil {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, tc.want)
+		}
+	}
+}
+
 func TestStatusAndPresetsAreRead(t *testing.T) {
 	c := newFake(t, modern).client(t, nil)
 	status, err := c.Status(t.Context(), "p")
@@ -146,7 +182,7 @@ func TestURIsArePinnedToTheDevice(t *testing.T) {
 	c := f.client(t, nil)
 	port := f.URL[strings.LastIndexByte(f.URL, ':'):]
 	services, err := c.Services(t.Context())
-	want := Services{f.URL + devicePath, f.URL + "/onvif/media", f.URL + "/onvif/media2", f.URL + "/onvif/ptz", "", ""}
+	want := Services{f.URL + devicePath, f.URL + "/onvif/media", f.URL + "/onvif/media2", f.URL + "/onvif/ptz", "", f.URL + "/onvif/imaging"}
 	if services != want || err != nil {
 		t.Errorf("%+v (port %s), %v", services, port, err)
 	}
