@@ -34,7 +34,8 @@ type cameras struct {
 	post   func(domain.Event) bool
 	log    *slog.Logger
 
-	kick chan struct{} // asks for a round of discovery now
+	kick   chan struct{} // asks for a round of discovery now
+	drives *drives       // has those move that can
 
 	mu       sync.Mutex
 	inv      *inventory
@@ -60,6 +61,8 @@ func newCameras(c *cameras) *cameras {
 	c.services = map[domain.Code]*service{}
 	c.known = map[string]found{}
 	c.kick = make(chan struct{}, 1)
+	heads := newHeads(c)
+	c.drives = newDrives(&drives{way: heads.way, leave: heads.leave, post: c.post, log: c.log})
 	return c
 }
 
@@ -117,6 +120,7 @@ func (cs *cameras) enter(e config.Encoder) error {
 func (cs *cameras) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wg.Go(func() { _ = cs.drives.Run(ctx) })
 	if cs.file.Discovery.Enabled {
 		wg.Go(func() { supervise(ctx, cs.log.With("part", "discovery"), cs.discoverForEver) })
 	}
@@ -261,12 +265,18 @@ func (cs *cameras) credentials(c camera) (string, digest.Secret) {
 }
 
 func (cs *cameras) camera(code domain.Code) camera {
+	c, _ := cs.lookup(code)
+	return c
+}
+
+// lookup returns a camera, and whether there is one with that code.
+func (cs *cameras) lookup(code domain.Code) (camera, bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if c := cs.inv.cameras[code]; c != nil {
-		return *c
+		return *c, true
 	}
-	return camera{Code: code}
+	return camera{Code: code}, false
 }
 
 // host returns the address of a channel's encoder; - if there is none.

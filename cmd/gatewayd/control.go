@@ -141,6 +141,7 @@ func errorOf(err error) *api.Error {
 		{domain.ErrDenied, http.StatusForbidden}, {domain.ErrBusy, http.StatusServiceUnavailable},
 		{domain.ErrNoMemory, http.StatusServiceUnavailable}, {media.ErrMemory, http.StatusServiceUnavailable},
 		{domain.ErrOffline, http.StatusConflict}, {domain.ErrPeerOffline, http.StatusConflict}, {errCodeUsed, http.StatusConflict}, {errProfiled, http.StatusConflict},
+		{domain.ErrHeld, http.StatusConflict}, {domain.ErrUnable, http.StatusNotImplemented},
 		{domain.ErrTimeout, http.StatusGatewayTimeout}, {context.DeadlineExceeded, http.StatusGatewayTimeout},
 		{storage.ErrVolumeStalled, http.StatusServiceUnavailable},
 	} {

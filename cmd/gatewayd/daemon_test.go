@@ -67,6 +67,8 @@ func TestRefusalsNameStatusLevelAndCause(t *testing.T) {
 			api.Error{Status: http.StatusBadGateway, Level: "33010600002000000001", Cause: "486 encoder busy"}},
 		"silent below": {&domain.Refused{Level: "33010600002000000001", Reason: "no answer"},
 			api.Error{Status: http.StatusBadGateway, Level: "33010600002000000001", Cause: "no answer"}},
+		"held":           {fmt.Errorf("x: %w", domain.ErrHeld), api.Error{Status: http.StatusConflict, Cause: "x: another moves the camera"}},
+		"unable":         {fmt.Errorf("%w: no preset 7", domain.ErrUnable), api.Error{Status: http.StatusNotImplemented, Cause: "camera cannot do that: no preset 7"}},
 		"caller's fault": {badRequest{errors.New("from: x")}, api.Error{Status: http.StatusBadRequest, Cause: "from: x"}},
 		"deadline":       {context.DeadlineExceeded, api.Error{Status: http.StatusGatewayTimeout, Cause: "context deadline exceeded"}},
 		"other":          {errors.New("odd"), api.Error{Status: http.StatusInternalServerError, Cause: "odd"}},

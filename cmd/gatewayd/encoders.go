@@ -92,39 +92,56 @@ func (cs *cameras) ask(ctx context.Context, c camera, profile uint8) (url string
 	return url, keyFrame, err
 }
 
-// converse has talk talk with an encoder about a profile, after making sure that it
-// is the one we mean: addresses move, and footage must not end up under another's code.
+// converse has talk talk with an encoder about a profile.
 func (cs *cameras) converse(ctx context.Context, c camera, profile uint8, talk func(*onvif.Client, onvif.Config, onvif.Profile) error) error {
-	if c.Address == "" {
-		return fmt.Errorf("%w: not found on the network yet", domain.ErrOffline)
+	cfg := cs.reach(c)
+	client, ch, err := cs.meet(ctx, c, cfg)
+	if err != nil {
+		return err
 	}
+	defer client.Close()
+	p := ch.Main
+	if profile == 1 && ch.Sub.Token != "" {
+		p = ch.Sub
+	}
+	cs.update(c.Code, func(s *service) { s.streams = streamsOf(ch) })
+	return talk(client, cfg, p)
+}
+
+// reach is how a camera's encoder is asked by ONVIF.
+func (cs *cameras) reach(c camera) onvif.Config {
 	user, password := cs.credentials(c)
 	cfg := onvif.Config{Address: c.Address, User: user, Password: password, Insecure: true}
 	if e := cs.settings(c); e != nil {
 		cfg.Basic = e.Basic
 	}
+	return cfg
+}
+
+// meet begins a conversation with a camera's encoder, after making sure that it is the
+// one we mean: addresses move, and footage must not end up under another's code. The
+// caller closes the client.
+func (cs *cameras) meet(ctx context.Context, c camera, cfg onvif.Config) (*onvif.Client, onvif.Channel, error) {
+	if c.Address == "" {
+		return nil, onvif.Channel{}, fmt.Errorf("%w: not found on the network yet", domain.ErrOffline)
+	}
 	client, err := onvif.New(cfg)
 	if err != nil {
-		return err
+		return nil, onvif.Channel{}, err
 	}
-	defer client.Close()
 	d, err := client.Identify(ctx)
-	if err != nil {
-		return err
-	}
 	base, n := splitSource(c.Identity)
-	if base != "" && !sameIdentity(base, d.Key()) {
-		return fmt.Errorf("%s: %w", c.Address, errMoved)
+	switch {
+	case err != nil:
+	case base != "" && !sameIdentity(base, d.Key()):
+		err = fmt.Errorf("%s: %w", c.Address, errMoved)
+	case n >= len(d.Channels):
+		err = fmt.Errorf("video source %d: %w", n+1, media.ErrNoTracks)
+	default:
+		return client, d.Channels[n], nil
 	}
-	if n >= len(d.Channels) {
-		return fmt.Errorf("video source %d: %w", n+1, media.ErrNoTracks)
-	}
-	p := d.Channels[n].Main
-	if profile == 1 && d.Channels[n].Sub.Token != "" {
-		p = d.Channels[n].Sub
-	}
-	cs.update(c.Code, func(s *service) { s.streams = streamsOf(d.Channels[n]) })
-	return talk(client, cfg, p)
+	client.Close()
+	return nil, onvif.Channel{}, err
 }
 
 // streamURI asks where a profile is taken. Some encoders have an address of its own for

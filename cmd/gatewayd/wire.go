@@ -148,7 +148,7 @@ func (g *gateway) wireDomain(ctx context.Context, instance string) error {
 		return err
 	}
 	g.loop = domain.NewLoop(p, domain.Ports{
-		Transceiver: g.sip, Media: g.legs, Archive: g.volumes, Store: g.store, Users: g.users,
+		Transceiver: g.sip, Media: g.legs, Cameras: g.cameras.drives, Archive: g.volumes, Store: g.store, Users: g.users,
 	}, part(g.log, "domain"))
 	return nil
 }
