@@ -40,6 +40,7 @@ var answers = map[string]any{
 		Uppers:   []api.Peer{{Code: level2, Role: "upper", Name: "杭州市", State: "refused", Since: noon.Add(-time.Minute), Reason: "403 Forbidden"}},
 		Channels: api.Count{Total: 2, Online: 1}, Encoders: encoders, Sessions: 3,
 		Volumes: []api.Volume{{Path: "/mnt/san1", ID: "0276", State: "recording", Used: 1_234_567_890, Free: 50_000_000_000, Oldest: noon.Add(-48 * time.Hour), Segments: 12}},
+		Buses:   []api.Bus{{Name: "yard", Port: "/dev/ttyS1", Open: true, Domes: 3, Moving: 1, Sent: 99, Refused: 2}, {Name: "roof", Port: "/dev/ttyUSB0", Problem: "no such file or directory"}},
 		Servers: []api.Server{{Kind: api.ServerRTSP, Listen: ":8554", State: api.ServerOpen, Viewers: 3, Declined: 1},
 			{Kind: api.ServerWeb, Listen: ":8889", Media: ":8189", State: api.ServerOpen, Viewers: 2}},
 		Streams: api.Budget{Used: 61 << 20, Limit: 64 << 20, Refused: 2, Short: 1},

@@ -48,6 +48,9 @@ func (c *call) writeStatus(w io.Writer, s api.Status) error {
 	for _, v := range s.Volumes {
 		t.Add("volume", c.volume(v))
 	}
+	for _, b := range s.Buses {
+		t.Add("bus", bus(b))
+	}
 	for _, v := range s.Servers {
 		t.Add(v.Kind, server(v))
 	}
@@ -64,6 +67,24 @@ func (c *call) writeStatus(w io.Writer, s api.Status) error {
 	t.Add("process", fmt.Sprintf("pid %d, memory %s, %d goroutines, %d media packets, %d objects allocated",
 		p.PID, size(p.Memory), p.Goroutines, p.Packets, p.Mallocs))
 	return t.Write(w)
+}
+
+// bus tells of an RS-485 line whether it is there and what is on it.
+func bus(b api.Bus) string {
+	text := fmt.Sprintf("%s at %s: ", b.Name, b.Port)
+	switch {
+	case !b.Open:
+		return text + b.Problem
+	case b.Problem != "":
+		text += "open, but " + b.Problem
+	default:
+		text += "open"
+	}
+	text += fmt.Sprintf(", %d domes, %d move, %d frames sent", b.Domes, b.Moving, b.Sent)
+	if b.Refused > 0 {
+		text += fmt.Sprintf(", %d commands were too many", b.Refused)
+	}
+	return text
 }
 
 // server tells of a server for viewers where it is, and who is there or why nobody is.

@@ -26,7 +26,7 @@ func (c *control) status(r *http.Request) (api.Status, error) {
 	s := api.Status{
 		Code: c.file.Server.ID, Name: c.file.Server.Name, Version: version, Started: c.started,
 		Uppers: []api.Peer{}, Lowers: []api.Peer{},
-		Encoders: c.cameras.list(), Volumes: c.volumes.list(), Servers: []api.Server{}, Process: c.process(),
+		Encoders: c.cameras.list(), Volumes: c.volumes.list(), Buses: c.cameras.ways.buses.list(), Servers: []api.Server{}, Process: c.process(),
 	}
 	s.Streams = c.streamMemory()
 	for _, f := range c.fronts {

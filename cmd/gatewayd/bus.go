@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"districtgateway/cmd/internal/api"
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
 	"districtgateway/hal/pelco"
@@ -22,8 +23,9 @@ type buses struct {
 }
 
 type busLine struct {
-	name string
-	line *serial.Line
+	name, port string
+	domes      int
+	line       *serial.Line
 }
 
 // A domeKey names a dome: no bus has two with one address.
@@ -62,7 +64,7 @@ func newBuses(file config.File, log *slog.Logger) (*buses, error) {
 		for _, d := range here {
 			d.line = line
 		}
-		b.lines = append(b.lines, busLine{bus.Name, line})
+		b.lines = append(b.lines, busLine{bus.Name, bus.Port, len(here), line})
 	}
 	return b, nil
 }
@@ -87,11 +89,13 @@ func (b *buses) dome(of *config.Dome) (*dome, bool) {
 	return d, known
 }
 
-// states returns how each line is, by the name of its bus.
-func (b *buses) states() map[string]serial.State {
-	all := map[string]serial.State{}
+// list tells how each bus is.
+func (b *buses) list() []api.Bus {
+	all := make([]api.Bus, 0, len(b.lines))
 	for _, l := range b.lines {
-		all[l.name] = l.line.State()
+		s := l.line.State()
+		all = append(all, api.Bus{Name: l.name, Port: l.port, Open: s.Open, Since: s.Since, Problem: s.Problem,
+			Domes: l.domes, Moving: s.Moving, Sent: s.Sent, Refused: s.Refused})
 	}
 	return all
 }

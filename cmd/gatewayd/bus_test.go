@@ -241,9 +241,43 @@ func TestBusesOfOtherEncoders(t *testing.T) {
 		if d, ok := r.buses.dome(&config.Dome{Bus: "yard", Address: 9}); ok {
 			t.Errorf("unknown dome: %+v", d)
 		}
-		if s := r.buses.states()["yard"]; !s.Open || s.Sent != 4 {
+		if s := r.buses.list()[0]; s.Name != "yard" || !s.Open || s.Sent != 4 {
 			t.Errorf("%+v", s)
 		}
+		r.end()
+	})
+}
+
+// TestDomeIsMovedOverItsBus: what an encoder's settings say comes before ONVIF, and the
+// catalogue tells that the camera moves.
+func TestDomeIsMovedOverItsBus(t *testing.T) {
+	path := portFor(t)
+	synctest.Test(t, func(t *testing.T) {
+		r := runBus(t, path)
+		told := make(chan domain.Event, 1)
+		cs := newCameras(&cameras{self: self, file: r.file, log: slog.New(slog.DiscardHandler), ways: ways{buses: r.buses},
+			post: func(e domain.Event) bool { told <- e; return true }})
+		for i, url := range []string{"rtsp://10.0.0.1/", "rtsp://10.0.0.3/"} {
+			if _, err := cs.inv.add(camera{Code: channel(fmt.Sprintf("%02d", i+1)), RTSP: url, Address: "http://10.0.0.9/"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cs.drives.Drive(domain.DrivePTZ{Tag: 7, Channel: channel("01"), Command: domain.PTZ{Pan: domain.Axis{Dir: domain.Right, Speed: 255}}, For: time.Second})
+		if got := <-told; got != (domain.Driven{Tag: 7}) {
+			t.Errorf("told %+v", got)
+		}
+		r.expect("FF 01 00 02 3F 00 42")
+		for i, it := range cs.appendItems(nil) {
+			if want := []uint8{1, 3}[i]; it.PTZ != want {
+				t.Errorf("the catalogue says %d of camera %d, want %d", it.PTZ, i, want)
+			}
+		}
+		if m, err := cs.way(channel("02")); err != nil {
+			t.Error(err)
+		} else if _, bus := m.(*dome); bus {
+			t.Error("a camera without a dome is moved over the bus")
+		}
+		cs.drives.cancel()
 		r.end()
 	})
 }

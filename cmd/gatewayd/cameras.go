@@ -35,7 +35,8 @@ type cameras struct {
 	log    *slog.Logger
 
 	kick   chan struct{} // asks for a round of discovery now
-	drives *drives       // has those move that can
+	ways   ways
+	drives *drives // has those move that can
 
 	mu       sync.Mutex
 	inv      *inventory
@@ -61,8 +62,11 @@ func newCameras(c *cameras) *cameras {
 	c.services = map[domain.Code]*service{}
 	c.known = map[string]found{}
 	c.kick = make(chan struct{}, 1)
-	heads := newHeads(c)
-	c.drives = newDrives(&drives{way: heads.way, leave: heads.leave, post: c.post, log: c.log})
+	if c.ways.buses == nil {
+		c.ways.buses = &buses{log: c.log}
+	}
+	c.ways.heads = newHeads(c)
+	c.drives = newDrives(&drives{way: c.way, leave: c.ways.heads.leave, post: c.post, log: c.log})
 	return c
 }
 
@@ -120,6 +124,7 @@ func (cs *cameras) enter(e config.Encoder) error {
 func (cs *cameras) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wg.Go(func() { _ = cs.ways.buses.Run(ctx) })
 	wg.Go(func() { _ = cs.drives.Run(ctx) })
 	if cs.file.Discovery.Enabled {
 		wg.Go(func() { supervise(ctx, cs.log.With("part", "discovery"), cs.discoverForEver) })
@@ -362,7 +367,7 @@ func (cs *cameras) appendItems(items []domain.Item) []domain.Item {
 			ID: domain.NodeID(c.Code), Name: c.Name, Parent: domain.NodeID(cs.self), Region: domain.NodeID(cs.file.Server.Region),
 			Maker: c.Maker, Model: c.Model, Host: hostOf(cmp.Or(c.Address, c.RTSP)), PTZ: 3, Streams: 1,
 		}
-		if c.PTZ {
+		if c.PTZ || cs.dome(*c) != nil {
 			it.PTZ = 1
 		}
 		if s := cs.services[c.Code]; s != nil {

@@ -130,6 +130,7 @@ func TestHealthNamesWhatIsWrong(t *testing.T) {
 		t.Errorf("bad: %q", h)
 	}
 	for want, s := range map[string]api.Status{
+		"bus yard: no such file":                     {Buses: []api.Bus{{Name: "yard", Problem: "no such file"}}},
 		"rtsp for viewers: taken":                    {Servers: []api.Server{{Kind: api.ServerRTSP, State: api.ServerClosed, Problem: "taken"}}},
 		"web for viewers: no UDP":                    {Servers: []api.Server{{Kind: api.ServerWeb, State: api.ServerOpen, Problem: "no UDP"}}},
 		"memory: did not suffice 3s ago":             {Streams: api.Budget{Refused: 1, Last: at.Add(-3 * time.Second)}},

@@ -77,3 +77,35 @@ func (d *drives) drive(e domain.DrivePTZ) error {
 	}
 	return err
 }
+
+// ways are what our cameras are moved over.
+type ways struct {
+	buses *buses // of domes; nil: none
+	heads *heads // of those that move by ONVIF
+}
+
+// way returns how a camera is moved: as a dome on a bus if its settings say so, else by
+// ONVIF.
+func (cs *cameras) way(code domain.Code) (mover, error) {
+	c, known := cs.lookup(code)
+	if !known {
+		return nil, domain.ErrNoChannel
+	}
+	if d := cs.dome(c); d != nil {
+		return d, nil
+	}
+	return cs.ways.heads.way(c)
+}
+
+// dome returns the dome that a camera stands on; nil if it stands on none.
+func (cs *cameras) dome(c camera) *dome {
+	if len(cs.ways.buses.lines) == 0 {
+		return nil
+	}
+	e := cs.settings(c)
+	if e == nil {
+		return nil
+	}
+	d, _ := cs.ways.buses.dome(e.Dome)
+	return d
+}

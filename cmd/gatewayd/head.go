@@ -66,12 +66,8 @@ type byONVIF struct {
 }
 
 // way returns the way to a camera of ours.
-func (hs *heads) way(code domain.Code) (mover, error) {
-	c, known := hs.cameras.lookup(code)
-	switch {
-	case !known:
-		return nil, domain.ErrNoChannel
-	case c.Address == "" && c.RTSP+c.SDP != "":
+func (hs *heads) way(c camera) (mover, error) {
+	if c.Address == "" && c.RTSP+c.SDP != "" {
 		return nil, fmt.Errorf("%w: it is not moved from here", domain.ErrUnable)
 	}
 	return byONVIF{hs, c}, nil

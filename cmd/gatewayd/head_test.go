@@ -37,8 +37,7 @@ func newStage(t *testing.T, change func(*encodertest.Config)) *stage {
 	entry := config.Encoder{ID: string(camera1), ONVIF: s.sim.ONVIF(), User: encodertest.User, Password: encodertest.Password}
 	s.cameras = newCameras(&cameras{self: self, log: slog.New(slog.DiscardHandler), file: config.File{Encoders: []config.Encoder{entry}},
 		post: func(e domain.Event) bool { s.told <- e.(domain.Driven); return true }})
-	s.heads = newHeads(s.cameras)
-	s.cameras.drives.way, s.cameras.drives.leave = s.heads.way, s.heads.leave
+	s.heads = s.cameras.ways.heads
 	s.enter(camera{Code: camera1, Identity: "mac:" + s.sim.Identity().MAC, Address: s.sim.ONVIF()})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -42,6 +42,11 @@ func health(s api.Status, now time.Time) string {
 	if off > 0 {
 		wrong = append(wrong, fmt.Sprintf("%d of %d encoders offline", off, len(s.Encoders)))
 	}
+	for _, b := range s.Buses {
+		if b.Problem != "" {
+			wrong = append(wrong, fmt.Sprintf("bus %s: %s", b.Name, b.Problem))
+		}
+	}
 	for _, v := range s.Servers {
 		if v.Problem != "" {
 			wrong = append(wrong, fmt.Sprintf("%s for viewers: %s", v.Kind, v.Problem))

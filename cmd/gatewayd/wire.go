@@ -69,7 +69,9 @@ func wire(ctx context.Context, file config.File, log *slog.Logger) (*gateway, er
 	g.users = newUsers(g.post)
 	self := domain.Code(file.Server.ID)
 	g.volumes = newVolumes(&volumes{owner: self, configs: file.Volumes, post: g.post, log: part(log, "storage")})
-	g.wireCameras(self)
+	if err := g.wireCameras(self); err != nil {
+		return nil, err
+	}
 	if err := g.cameras.load(); err != nil {
 		return nil, err
 	}
@@ -92,13 +94,18 @@ func (g *gateway) post(ev domain.Event) bool { return g.loop.Post(ev) }
 
 func part(log *slog.Logger, name string) *slog.Logger { return log.With("part", name) }
 
-func (g *gateway) wireCameras(self domain.Code) {
-	cs := &cameras{file: g.file, self: self, hub: g.hub, memory: g.memory, store: g.store, post: g.post, log: part(g.log, "cameras")}
+func (g *gateway) wireCameras(self domain.Code) error {
+	lines, err := newBuses(g.file, part(g.log, "bus"))
+	if err != nil {
+		return err
+	}
+	cs := &cameras{file: g.file, self: self, hub: g.hub, memory: g.memory, store: g.store, post: g.post, log: part(g.log, "cameras"), ways: ways{buses: lines}}
 	if len(g.file.Volumes) > 0 {
 		cs.record = g.volumes.recorder
 	}
 	g.cameras = newCameras(cs)
 	g.volumes.tenures, g.volumes.holders = g.cameras.footage, g.cameras.holders
+	return nil
 }
 
 func (g *gateway) wireLegs() error {

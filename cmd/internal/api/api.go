@@ -83,6 +83,7 @@ type Status struct {
 	Channels Count     `json:"channels"` // own and learned
 	Encoders []Encoder `json:"encoders"` // own
 	Volumes  []Volume  `json:"volumes"`
+	Buses    []Bus     `json:"buses"`   // of domes
 	Servers  []Server  `json:"servers"` // for viewers
 	Sessions int       `json:"sessions"`
 	Process  Process   `json:"process"`
@@ -96,6 +97,19 @@ type Budget struct {
 	Refused uint64    `json:"refused"`                // times that something did not fit
 	Last    time.Time `json:"last_refused,omitzero"`  // of these
 	Short   int       `json:"short_streams,omitzero"` // whose ring is smaller than they need, for want of memory
+}
+
+// A Bus is an RS-485 line with domes.
+type Bus struct {
+	Name    string    `json:"name"`
+	Port    string    `json:"port"`
+	Open    bool      `json:"open"`
+	Since   time.Time `json:"since,omitzero"`    // of Open
+	Problem string    `json:"problem,omitempty"` // not open: why; open: what is not as it was asked for
+	Domes   int       `json:"domes"`
+	Moving  int       `json:"moving"`  // of these
+	Sent    uint64    `json:"sent"`    // frames
+	Refused uint64    `json:"refused"` // commands for which there was no room
 }
 
 // A Server is one for viewers.

@@ -78,7 +78,9 @@ func TestThreeLevelsOnTheWire(t *testing.T) {
 			control{t, district}.checkSnapshot(channel, "mjpeg", "320,180", "--sub")
 			control{t, district}.checkStream(channel)
 		})
-		t.Run("ptz "+channel, func(t *testing.T) { control{t, ctl.socket}.checkMoves(channel, control{t, district}, headOf(t, dir, channel)) })
+		t.Run("ptz "+channel, func(t *testing.T) {
+			control{t, ctl.socket}.checkMoves(channel, control{t, district}, headOf(t, dir, channel))
+		})
 	}
 	until(t, 20*time.Second, "the last session is closed", func() bool { return strings.TrimSpace(ctl.run("--json", "sessions")) == "[]" })
 	p.stop(os.Interrupt)
