@@ -18,8 +18,12 @@ type Config struct {
 	Peers       []PeerConfig  // uppers, and the lowers that may register: nobody else may
 	Linger      time.Duration // how long a live receiver stays without users; 0: it ends at once
 	MaxSessions int           // receivers and senders together; 0: 64
+	MoveFor     time.Duration // how long a camera moves for a standard upper that sends no stop; 0: 30 s
 	Seed        uint64        // of the jitter: one seed gives one trace
 }
+
+// mostMove is the longest that a camera may move without another word.
+const mostMove = 10 * time.Minute
 
 // mostProfile is the last stream number that a catalogue can tell of.
 const mostProfile = 7
@@ -36,7 +40,7 @@ func (e *FieldError) Error() string { return fmt.Sprintf("%s is %q: want %s", e.
 // Validate returns every fault of c, joined, each a *FieldError; nil if there is none.
 func (c Config) Validate() error {
 	errs := []error{wantCode("Self", c.Self), wantRegion("Region", c.Region),
-		wantSpan("Linger", c.Linger, time.Hour)}
+		wantSpan("Linger", c.Linger, time.Hour), wantSpan("MoveFor", c.MoveFor, mostMove)}
 	if c.MaxSessions < 0 || c.MaxSessions > maxSSRC {
 		errs = append(errs, &FieldError{"MaxSessions", fmt.Sprint(c.MaxSessions), "0 to 10000"})
 	}

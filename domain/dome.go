@@ -86,11 +86,11 @@ func (d *dome) take(desk *desk, o *order) error {
 	same := o.command.Moves() && m.command == o.command && o.hold == 0
 	switch {
 	case same:
-		m.until = desk.now.Add(o.patience())
+		m.until = desk.now.Add(o.lasts)
 		o.answer(desk, nil)
 		return nil
 	case o.command.Moves():
-		*m = motion{command: o.command, until: desk.now.Add(o.patience())}
+		*m = motion{command: o.command, until: desk.now.Add(o.lasts)}
 	default:
 		*m = motion{}
 	}
@@ -144,14 +144,6 @@ func (d *dome) put(desk *desk, o *order) {
 func (d *dome) waits(a PTZAction) bool {
 	is := func(o *order) bool { return o.command.Action == a }
 	return d.sent != nil && is(d.sent) || slices.ContainsFunc(d.queue, is)
-}
-
-// patience is how long a movement goes on without being asked for again.
-func (o *order) patience() time.Duration {
-	if o.upper != nil && !o.upper.link.Caps.Has(CapPTZ) {
-		return standardFor
-	}
-	return repeatedFor
 }
 
 // expired does what is due.

@@ -196,14 +196,17 @@ func TestMovementEndsByItself(t *testing.T) {
 	for name, tc := range map[string]struct {
 		caps Capability
 		user bool
+		set  time.Duration
 		want time.Duration
 	}{
-		"a local user":     {0, true, repeatedFor},
-		"negotiated upper": {CapPTZ, false, repeatedFor},
-		"standard upper":   {0, false, standardFor},
+		"a local user":         {0, true, time.Minute, repeatedFor},
+		"negotiated upper":     {CapPTZ, false, time.Minute, repeatedFor},
+		"standard upper":       {0, false, 0, standardFor},
+		"standard, as was set": {0, false, 12 * time.Second, 12 * time.Second},
 	} {
 		for channel, mark := range map[NodeID]string{camA: ">", camOwn: "!"} {
 			s := newStand(t, tc.caps, 0)
+			s.p.cfg.MoveFor = tc.set
 			ask := func() string {
 				if tc.user {
 					return s.asks("wang", channel, left)

@@ -84,6 +84,7 @@ type order struct {
 	command PTZ
 	asker   string        // who asked first, to be passed on
 	hold    time.Duration // to be passed on
+	lasts   time.Duration // a movement does, without being asked for again
 	ref     Ref
 	ticket  Ticket
 	tries   int       // of a stop that nobody answers
@@ -124,9 +125,9 @@ func (p *Processor) ptzIn(ev PTZIn) {
 	case !ok:
 		err = ErrNoChannel
 	default:
-		o.standing, o.asker = standing{u.cfg.Rank, ev.Rank}, string(u.cfg.Code)
+		o.standing, o.asker, o.lasts = standing{u.cfg.Rank, ev.Rank}, string(u.cfg.Code), cmp.Or(p.cfg.MoveFor, standardFor)
 		if u.link.Caps.Has(CapPTZ) {
-			o.asker, o.hold = cmp.Or(ev.Asker, o.asker), ev.Hold
+			o.asker, o.hold, o.lasts = cmp.Or(ev.Asker, o.asker), ev.Hold, repeatedFor
 		}
 		err = p.steer(channel, o)
 	}
@@ -137,7 +138,7 @@ func (p *Processor) ptzIn(ev PTZIn) {
 
 // ptzAsked has a camera moved for a local user.
 func (p *Processor) ptzAsked(ev PTZAsked) {
-	o := &order{hand: hand{user: ev.User}, command: ev.Command, ticket: ev.Ticket, hold: ev.Hold,
+	o := &order{hand: hand{user: ev.User}, command: ev.Command, ticket: ev.Ticket, hold: ev.Hold, lasts: repeatedFor,
 		standing: standing{ownRank, ev.Rank}, asker: string(p.cfg.Self) + "-" + ev.User}
 	err := ErrGone
 	if p.phase == phaseRunning {

@@ -141,7 +141,7 @@ func (g *gateway) wireDomain(ctx context.Context, instance string) error {
 	p, err := domain.NewProcessor(domain.Config{
 		Self: self, Name: g.file.Server.Name, Region: domain.NodeID(g.file.Server.Region),
 		Maker: "District Gateway", Model: "gatewayd", Firmware: version, Instance: instance,
-		Peers: domainPeers(g.file), Seed: seed(instance),
+		Peers: domainPeers(g.file), Seed: seed(instance), MoveFor: g.file.Server.PTZFor,
 	}, state)
 	if err != nil {
 		return err

@@ -32,14 +32,15 @@ type File struct {
 
 // Server is the [server] section.
 type Server struct {
-	ID       string `toml:"id" doc:"20-digit code of this server (GB/T 28181 Annex E, type 200)." example:"33010600002000000001" need:"yes"`
-	Name     string `toml:"name" doc:"Name of the domain, shown to neighbours and people." example:"Xihu district"`
-	Region   string `toml:"region" doc:"Civil code (2 to 8 digits) that devices hang under when they state none. Empty: the first six digits of id." example:"330106"`
-	Listen   string `toml:"listen" doc:"Address and port for SIP, UDP and TCP." default:"0.0.0.0:5060"`
-	Address  string `toml:"address" doc:"IP address others reach this gateway at; written into Contact and SDP. Empty: that of the interface towards the peer." example:"192.0.2.20"`
-	State    string `toml:"state" doc:"Directory for what must survive a restart. Made if absent." default:"/var/lib/districtgateway"`
-	Control  string `toml:"control" doc:"Unix socket for gatewayctl. Empty: control.sock in the state directory."`
-	LogLevel string `toml:"log_level" doc:"debug, info, warn or error." default:"info"`
+	ID       string        `toml:"id" doc:"20-digit code of this server (GB/T 28181 Annex E, type 200)." example:"33010600002000000001" need:"yes"`
+	Name     string        `toml:"name" doc:"Name of the domain, shown to neighbours and people." example:"Xihu district"`
+	Region   string        `toml:"region" doc:"Civil code (2 to 8 digits) that devices hang under when they state none. Empty: the first six digits of id." example:"330106"`
+	Listen   string        `toml:"listen" doc:"Address and port for SIP, UDP and TCP." default:"0.0.0.0:5060"`
+	Address  string        `toml:"address" doc:"IP address others reach this gateway at; written into Contact and SDP. Empty: that of the interface towards the peer." example:"192.0.2.20"`
+	State    string        `toml:"state" doc:"Directory for what must survive a restart. Made if absent." default:"/var/lib/districtgateway"`
+	Control  string        `toml:"control" doc:"Unix socket for gatewayctl. Empty: control.sock in the state directory."`
+	PTZFor   time.Duration `toml:"ptz_for" doc:"How long a camera moves for a standard upper that sends no stop, 1s to 10m. Our own kind repeats what moves, and 1.5 s without end it." default:"30s"`
+	LogLevel string        `toml:"log_level" doc:"debug, info, warn or error." default:"info"`
 }
 
 // Media is the [media] section.

@@ -104,6 +104,7 @@ keepalive_every = "1ms"
 		`line 9: encoder[1].udp = "true": is already transport = "multicast"`}},
 	"profile of an upper": {minimal + "[[upper]]\nid = \"33010000002000000001\"\naddress = \"192.0.2.10:5060\"\nprofile = \"third\"\n", []string{
 		`line 7: upper[0].profile = "third": want main, sub`}},
+	"movement without an end": {minimal + "ptz_for = \"11m\"\n", []string{`line 4: server.ptz_for = "11m0s": want 1s to 10m`}},
 	"ranks of uppers": {minimal + "[[upper]]\nid = \"33010000002000000001\"\naddress = \"192.0.2.10:5060\"\nptz_rank = 100\n" +
 		"[[upper]]\nid = \"33000000002000000001\"\naddress = \"192.0.2.1:5060\"\nptz_rank = -1\n", []string{
 		`line 7: upper[0].ptz_rank = "100": want 0 to 99`, `line 11: upper[1].ptz_rank = "-1": want 0 to 99`}},

@@ -79,6 +79,9 @@ func (s *Server) validate(f faults) {
 	if s.State == "" {
 		f.add("state", "", "want a directory")
 	}
+	if s.PTZFor < time.Second || s.PTZFor > 10*time.Minute {
+		f.add("ptz_for", s.PTZFor.String(), "want 1s to 10m")
+	}
 	var level slog.Level
 	if level.UnmarshalText([]byte(s.LogLevel)) != nil {
 		f.add("log_level", s.LogLevel, "want debug, info, warn or error")
