@@ -36,6 +36,7 @@ type openUnit struct {
 	early   bool    // one before the last had it
 	broken  bool    // packets are missing before its first one
 	rest    bool    // the unit before it has the same timestamp
+	skipped bool    // of a flow without units yet: packets of stamp were
 	hint    nalHint // what its packets tell; whether it begins, and with what, the first one
 	aac     aacRun
 }

@@ -22,6 +22,9 @@ func (s *Stream) accept(f *flow, p *Packet, now time.Time) {
 	if gap > 0 && o.active && (p.Timestamp == o.stamp || !o.marker) {
 		o.Flags |= UnitDamaged
 	}
+	if s.joins(f, p, body) {
+		return
+	}
 	s.endBefore(f, p, body)
 	if len(body) == 0 && (!o.active || o.marker) {
 		return // padding belongs to no picture
@@ -33,6 +36,19 @@ func (s *Stream) accept(f *flow, p *Packet, now time.Time) {
 	s.extend(f, p, now)
 	s.inspect(f, body)
 	s.endAfter(f, p, body)
+}
+
+// joins reports whether p, before the first unit of f, is the middle of a picture whose
+// beginning went by before the source was there: what is left of it is no picture. The
+// next timestamp begins one in any case.
+func (s *Stream) joins(f *flow, p *Packet, body []byte) bool {
+	o := &f.open
+	if o.packets > 0 || len(body) == 0 || s.form.carriage != CarriageRTP || !f.codec.Video() || o.skipped && p.Timestamp != o.stamp {
+		return false
+	}
+	hint := s.look(f, body)
+	o.skipped, o.stamp = !hint.begins && (hint.slice || hint.first == 0), p.Timestamp
+	return o.skipped
 }
 
 // endBefore ends the open unit if p cannot belong to it.

@@ -141,6 +141,39 @@ func TestUnitWithoutMarkerEndsAfterAWait(t *testing.T) {
 	}
 }
 
+// Who joins in the middle of a picture does not get the rest of it as one, even as a key
+// picture: what begins after that is whole.
+func TestPictureJoinedInItsMiddleIsNone(t *testing.T) {
+	for _, c := range []media.Codec{media.H264, media.H265} {
+		later := mediatest.Slice(c, true, 500, 2)
+		later[map[media.Codec]int{media.H264: 1, media.H265: 2}[c]] &^= 0x80 // not the first slice of its picture
+		for name, key := range map[string][][]byte{
+			"a slice":       mediatest.Fragment(c, mediatest.Slice(c, true, 3000, 1), 1200)[1:],
+			"a later slice": append(mediatest.Fragment(c, mediatest.Slice(c, true, 3000, 1), 1200)[2:], later),
+			"what comes before": append(mediatest.Fragment(c, append([]byte{map[media.Codec]byte{media.H264: 6, media.H265: 39 << 1}[c], 1}, make([]byte, 3000)...), 1200)[1:],
+				mediatest.Fragment(c, mediatest.Slice(c, true, 3000, 1), 1200)...),
+		} {
+			r := rtpRig(t, mediatest.VideoTrack(c))
+			p := &mediatest.Packetizer{PayloadType: 96}
+			r.push(0, p.Packets(0, key...)...)
+			group(r, p, 3600, 2)
+			r.s.CloseUnits()
+			want := "K.."
+			if name == "what comes before" {
+				want = "K.K.."
+			}
+			if got := flags(r.units()); got != want {
+				t.Errorf("%s, %s: units %s, want %s", c, name, got, want)
+			}
+			for i, a := range r.samples() {
+				if a.Flags&media.UnitDamaged != 0 {
+					t.Errorf("%s, %s: sample %d is damaged", c, name, i)
+				}
+			}
+		}
+	}
+}
+
 // What comes before a picture waits for it: alone it would take the decoding time
 // that the picture needs.
 func TestDelimiterAwaitsItsPicture(t *testing.T) {
