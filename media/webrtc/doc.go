@@ -26,4 +26,11 @@
 // one port for UDP and TCP, sends nothing before it is asked, and knows no other
 // server. By TCP it hears nobody who does not name one of its sessions. What a browser offers is read by [parseOffer], and the library gets a
 // description of our own writing, so that nothing of the wire reaches its parser.
+//
+// # Cameras
+//
+// Where there are [Cameras], the page has a pad for who may move the one that it
+// shows. While something is held down it says so every 400 ms, at /CHANNEL/ptz, and
+// once that it is let go; nothing here goes on for it, so that a camera whose viewer
+// vanished stands soon. A command is JSON and comes from no page of another site.
 package webrtc

@@ -44,15 +44,17 @@ func (s *Server) welcome(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, doorKey{}, &door{digest.Gate{Realm: s.cfg.Realm, HA1: s.ha1}, addressOf(c)})
 }
 
-// A place is what a path names: the page of a stream, its WHEP endpoint, or a
-// session there.
+// A place is what a path names: the page of a stream, its WHEP endpoint, a session
+// there, or the camera of a channel.
 type place struct {
 	stream   string
 	endpoint bool
 	session  string
+	camera   bool
 }
 
-// placeOf reads a path: /CHANNEL or /CHANNEL/sub, and below that whep and whep/NAME.
+// placeOf reads a path: /CHANNEL or /CHANNEL/sub, and below that whep and whep/NAME;
+// /CHANNEL/ptz is a camera.
 func placeOf(path string) (place, bool) {
 	words := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	p := place{}
@@ -69,6 +71,9 @@ func placeOf(path string) (place, bool) {
 		words = words[:i]
 		break
 	}
+	if p.camera = !p.endpoint && len(words) == 2 && words[1] == "ptz"; p.camera {
+		words = words[:1]
+	}
 	p.stream = strings.Join(words, "/")
 	return p, p.stream != "" && len(words) <= 2
 }
@@ -81,6 +86,7 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer h.inside.Done()
 	p, ok := placeOf(r.URL.Path)
+	ok = ok && (!p.camera || h.srv.cfg.Cameras != nil)
 	head := w.Header()
 	head.Set("Cache-Control", "no-store")
 	head.Set("X-Content-Type-Options", "nosniff")
@@ -104,7 +110,9 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch looks := r.Method == http.MethodGet || r.Method == http.MethodHead; {
 	case !ok && looks:
 		h.list(w, r)
-	case !p.endpoint && looks:
+	case p.camera && (looks || r.Method == http.MethodPost):
+		h.move(w, r, Move{User: who.User, Channel: p.stream})
+	case !p.endpoint && !p.camera && looks:
 		h.srv.pages.play(w)
 	case p.endpoint && p.session == "" && r.Method == http.MethodPost:
 		h.begin(w, r, request{who: who, path: p.stream})
@@ -155,6 +163,8 @@ func methodsAt(p place) string {
 		return "DELETE, PATCH, OPTIONS"
 	case p.endpoint:
 		return "POST, OPTIONS"
+	case p.camera:
+		return "GET, HEAD, POST"
 	}
 	return "GET, HEAD"
 }
@@ -199,13 +209,13 @@ func sameTarget(uri string, r *http.Request) bool {
 	return err == nil && u.EscapedPath() == r.URL.EscapedPath() && u.RawQuery == r.URL.RawQuery
 }
 
-// body reads what is sent, of one media type and bounded; "": it was refused.
-func body(w http.ResponseWriter, r *http.Request, want string) string {
+// body reads what is sent, of one media type and so many bytes at most; "": it was refused.
+func body(w http.ResponseWriter, r *http.Request, want string, most int64) string {
 	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
 		http.Error(w, "want Content-Type "+want, http.StatusUnsupportedMediaType)
 		return ""
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOffer))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	switch tooLong := (&http.MaxBytesError{}); {
 	case errors.As(err, &tooLong):
 		http.Error(w, "too long", http.StatusRequestEntityTooLarge)
@@ -219,7 +229,7 @@ func body(w http.ResponseWriter, r *http.Request, want string) string {
 
 // begin answers an offer by a session.
 func (h *house) begin(w http.ResponseWriter, r *http.Request, q request) {
-	text := body(w, r, typeSDP)
+	text := body(w, r, typeSDP, maxOffer)
 	if text == "" {
 		return
 	}
@@ -259,11 +269,13 @@ func localOf(r *http.Request) netip.Addr {
 	return a.AddrPort().Addr().Unmap()
 }
 
-// refuse says why there is no session, in words for people.
+// refuse says why there is no session, or a camera was not moved, in words for people.
 func refuse(w http.ResponseWriter, err error) {
-	damaged := &SyntaxError{}
+	damaged, refusal := &SyntaxError{}, &Refusal{}
 	status := http.StatusServiceUnavailable
 	switch {
+	case errors.As(err, &refusal):
+		status = refusal.Status
 	case errors.Is(err, ErrNotFound):
 		status = http.StatusNotFound
 	case errors.Is(err, ErrForbidden):
@@ -296,7 +308,7 @@ func (h *house) end(w http.ResponseWriter, p place, who digest.Credential) {
 // ICE-lite agent waits to be asked (RFC 8445 §2.5). Other credentials would mean to
 // begin anew, which a new session is for (RFC 9725 §4.3.3).
 func (h *house) trickle(w http.ResponseWriter, r *http.Request, v *session) {
-	text := body(w, r, typeFragment)
+	text := body(w, r, typeFragment, maxOffer)
 	switch match := cmp.Or(r.Header.Get("If-Match"), "*"); {
 	case text == "":
 	case v == nil:

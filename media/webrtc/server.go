@@ -42,6 +42,7 @@ type ServerConfig struct {
 	// Channels returns what there is to watch, in the order to be shown in. Any
 	// goroutine. Nil: there is no list.
 	Channels func(ctx context.Context) ([]Channel, error)
+	Cameras  Cameras         // nil: nobody moves cameras from here
 	Users    Users           // nil: nobody is admitted
 	Strikes  *digest.Strikes // of wrong passwords, where several servers have the same users; nil: its own
 	Realm    string          // of the users' H(A1); empty: District Gateway
@@ -68,6 +69,7 @@ type Server struct {
 	media   netip.AddrPort // of Media; the zero address: every one of this machine
 	pages   pages
 	strikes *digest.Strikes
+	pace    *pace // of what is asked about cameras
 
 	bound    chan struct{} // closed once addr is known
 	mu       sync.Mutex
@@ -105,7 +107,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Strikes = new(digest.Strikes)
 	}
 	media := netip.AddrPortFrom(at.AddrPort().Addr().Unmap(), at.AddrPort().Port())
-	return &Server{cfg: cfg, media: media, pages: newPages(), strikes: cfg.Strikes, bound: make(chan struct{}),
+	return &Server{cfg: cfg, media: media, pages: newPages(), strikes: cfg.Strikes, pace: newPace(), bound: make(chan struct{}),
 		sessions: map[string]*session{}, seats: digest.NewShares[string](cfg.Limit, userShare)}, nil
 }
 

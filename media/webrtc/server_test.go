@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"runtime"
@@ -139,12 +140,13 @@ type caller struct {
 	t       *testing.T
 	client  *http.Client
 	session *digest.Session
+	header  http.Header // of all requests besides
 }
 
 func newCaller(t *testing.T, user string, password digest.Secret) *caller {
 	tr := &http.Transport{MaxConnsPerHost: 1}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &caller{t, &http.Client{Transport: tr}, digest.New(digest.Config{User: user, Password: password})}
+	return &caller{t, &http.Client{Transport: tr}, digest.New(digest.Config{User: user, Password: password}), http.Header{}}
 }
 
 // A reply is an answer with its body.
@@ -162,6 +164,7 @@ func (c *caller) ask(method, address, kind, text string) reply {
 		if err != nil {
 			c.t.Fatal(err)
 		}
+		maps.Copy(req.Header, c.header)
 		if kind != "" {
 			req.Header.Set("Content-Type", kind)
 		}
