@@ -232,3 +232,24 @@ func TestTreeOfNonsense(t *testing.T) {
 		t.Error("nonsense is shown")
 	}
 }
+
+func TestItemIsThatOfTheCatalogue(t *testing.T) {
+	b := stocked(t, nil)
+	for _, it := range b.p.Catalog() {
+		if !it.Channel() {
+			continue
+		}
+		if got, known := b.p.Item(it.ID); !known || got.ID != it.ID || got.Name != it.Name || got.Status != it.Status || got.PTZ != it.PTZ {
+			t.Errorf("%+v, %t, want %+v", got, known, it)
+		}
+	}
+	for _, id := range []NodeID{"", "33010200001320000077"} {
+		if got, known := b.p.Item(id); known || got != (Item{}) {
+			t.Errorf("%q: %+v", id, got)
+		}
+	}
+	b.p.cat.shelf(below).online = false
+	if got, _ := b.p.Item(camA); got.Status != StatusOff {
+		t.Errorf("while its lower is off: %+v", got)
+	}
+}

@@ -71,6 +71,15 @@ func (p *Processor) Catalog() []Item {
 	return slices.Insert(items, min(after, len(items)), sorted(fifth)...)
 }
 
+// Item returns what the catalogue has of an id; false if it does not know it.
+func (p *Processor) Item(id NodeID) (Item, bool) {
+	e := p.cat.index[id]
+	if e == nil {
+		return Item{}, false
+	}
+	return p.cat.show(e), true
+}
+
 // Sessions returns what is received and sent, the oldest leg first.
 func (p *Processor) Sessions() []SessionView {
 	views := make([]SessionView, 0, len(p.calls.receivers)+len(p.calls.senders))

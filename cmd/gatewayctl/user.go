@@ -27,11 +27,11 @@ role NAME ROLE   gives the user another role
 password NAME    asks for another password
 remove NAME      removes the user
 
-ROLE is viewer, operator or admin. All of them may watch, which is all that users
-can do so far; it is kept for when cameras can be moved and settings be changed
-from afar. There is no user before one is added, and nobody watches by RTSP
-or with a browser without being one. A password has 8 to 128 bytes. Where
-standard input is not a terminal the password is its first line.
+ROLE is viewer, operator or admin. All of them may watch. Operators and admins
+move cameras with a browser, too, and an admin takes one over from an operator.
+There is no user before one is added, and nobody watches by RTSP or with a
+browser without being one. A password has 8 to 128 bytes. Where standard input
+is not a terminal the password is its first line.
 `,
 		example: "gatewayctl user add wang viewer\nprintf '%s\\n' \"$PASSWORD\" | gatewayctl user password wang\n",
 		run: func(ctx context.Context, c *call) error {

@@ -100,6 +100,16 @@ func (c *control) watchable(ctx context.Context) (list []webrtc.Channel, err err
 	return list, err
 }
 
+// item returns what the catalogue has of a channel.
+func (c *control) item(ctx context.Context, channel domain.Code) (it domain.Item, err error) {
+	known := false
+	err = c.view(ctx, func(p *domain.Processor) { it, known = p.Item(domain.NodeID(channel)) })
+	if err == nil && !known {
+		err = domain.ErrNoChannel
+	}
+	return it, err
+}
+
 // parentOf returns the node an item is shown under.
 func parentOf(it domain.Item) domain.NodeID {
 	switch {

@@ -136,7 +136,7 @@ func (g *gateway) wireWebRTC(guesses *digest.Strikes) error {
 		lease: lease{g.memory.budget, webrtc.SessionBytes}, open: g.control.opened}
 	s, err := webrtc.NewServer(webrtc.ServerConfig{
 		Listen: c.Listen, Media: c.Media, Addresses: c.Extra(), Streams: vs.stream, Users: players{g.accounts}, Realm: account.Realm, Strikes: guesses,
-		Limit: c.Viewers, Log: g.webrtc.log, Channels: g.control.watchable,
+		Limit: c.Viewers, Log: g.webrtc.log, Channels: g.control.watchable, Cameras: &wheel{g.users, g.accounts, g.control.item},
 	})
 	if err == nil {
 		g.webrtc.server = webrtcServer{s}

@@ -41,7 +41,7 @@ type Role uint8
 // The roles.
 const (
 	Viewer   Role = iota + 1 // watches
-	Operator                 // is to move cameras and acknowledge alarms
+	Operator                 // moves cameras; is to acknowledge alarms
 	Admin                    // is to change settings and users
 )
 

@@ -20,7 +20,7 @@ type File struct {
 	Server    Server    `toml:"server" doc:"This gateway as a domain: who it is and where it is reached."`
 	Media     Media     `toml:"media" doc:"Ports and memory of the media path."`
 	RTSP      RTSP      `toml:"rtsp" doc:"Players and recorders that watch by RTSP: rtsp://HOST:8554/CHANNEL is the main stream of a channel, rtsp://HOST:8554/CHANNEL/sub its sub stream. Only users with an account are admitted: without one, the port is not opened."`
-	WebRTC    WebRTC    `toml:"webrtc" doc:"Browsers that watch by WebRTC: http://HOST:8889/ lists the channels, http://HOST:8889/CHANNEL is a page that plays the main stream of a channel, http://HOST:8889/CHANNEL/sub its sub stream; players that speak WHEP use those addresses with /whep after them. Only users with an account are admitted: without one, no port is opened."`
+	WebRTC    WebRTC    `toml:"webrtc" doc:"Browsers that watch by WebRTC: http://HOST:8889/ lists the channels, http://HOST:8889/CHANNEL is a page that plays the main stream of a channel, http://HOST:8889/CHANNEL/sub its sub stream; players that speak WHEP use those addresses with /whep after them. Operators and admins move cameras there. Only users with an account are admitted: without one, no port is opened."`
 	Uppers    []Upper   `toml:"upper" doc:"One table for each upper domain this gateway registers with."`
 	Lowers    []Lower   `toml:"lower" doc:"One table for each lower domain allowed to register here. Others are refused."`
 	Discovery Discovery `toml:"discovery" doc:"How encoders are found on the network by ONVIF WS-Discovery."`
