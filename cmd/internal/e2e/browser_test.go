@@ -202,16 +202,23 @@ const (
 // address of its pages with user and password.
 func browsed(t *testing.T) (control, string) {
 	t.Helper()
-	dir := shortDir(t)
-	pages := freeTCP(t)
-	config := fmt.Sprintf("[server]\nid = \"33010600002000000001\"\nlisten = \"127.92.1.1:5060\"\nstate = %q\n[rtsp]\nlisten = \"\"\n"+
-		"[webrtc]\nlisten = %q\nmedia = %q\n[discovery]\nenabled = false\n[record]\nenabled = false\n", dir, pages, freeTCP(t))
+	config := "[discovery]\nenabled = false\n"
 	b := clip{b: 3, seconds: 10, format: "mp4"}.make(t)
 	for id, args := range map[string][]string{plainChannel: nil, reorderedChannel: {"-file", b}, h265Channel: {"-codec", "h265"}} {
 		config += fmt.Sprintf("[[encoder]]\nid = %q\nrtsp = %q\nuser = \"admin\"\npassword = %q\n", id, simulate(t, args...).rtsp, password)
 	}
-	c := gateway(t, dir, config)
-	add := "printf '%s\\n' " + wang.password + " | " + program(t, "gatewayctl") + " --socket " + c.socket + " user add " + wang.name + " viewer"
+	return pagesOf(t, "127.92.1.1:5060", "viewer", config)
+}
+
+// pagesOf starts a gateway at an address with an account of a role, and returns the
+// address of its pages as browsed does.
+func pagesOf(t *testing.T, at, role, config string) (control, string) {
+	t.Helper()
+	dir := shortDir(t)
+	pages := freeTCP(t)
+	c := gateway(t, dir, fmt.Sprintf("[server]\nid = \"33010600002000000001\"\nlisten = %q\nstate = %q\n[rtsp]\nlisten = \"\"\n"+
+		"[webrtc]\nlisten = %q\nmedia = %q\n[record]\nenabled = false\n", at, dir, pages, freeTCP(t))+config)
+	add := "printf '%s\\n' " + wang.password + " | " + program(t, "gatewayctl") + " --socket " + c.socket + " user add " + wang.name + " " + role
 	run(t, "sh", "-c", add)
 	until(t, 10*time.Second, "pages are served", func() bool {
 		conn, err := net.Dial("tcp4", pages)

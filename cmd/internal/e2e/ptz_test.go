@@ -40,7 +40,13 @@ func headOf(t *testing.T, dir, channel string) head {
 	if i < 0 || err != nil || login == nil {
 		t.Fatalf("encoder %d, configuration %v, login %d", i, err, len(login))
 	}
-	client, err := onvif.New(onvif.Config{Address: encoders[i].Address, User: string(login[1]), Password: digest.Secret(login[2]), Insecure: true})
+	return headAt(t, encoders[i].Address, string(login[1]), string(login[2]))
+}
+
+// headAt asks the encoder at an address.
+func headAt(t *testing.T, address, user, password string) head {
+	t.Helper()
+	client, err := onvif.New(onvif.Config{Address: address, User: user, Password: digest.Secret(password), Insecure: true})
 	if err != nil {
 		t.Fatal(err)
 	}
