@@ -192,7 +192,10 @@ func (cs *cameras) settle(f *found) {
 // learn notes where and what a camera's encoder is now. The caller holds cs.mu.
 func (cs *cameras) learn(c *camera, identity string, d onvif.Device) {
 	old := *c
-	c.Identity, c.Address, c.PTZ = identity, d.XAddr, d.PTZ
+	c.Identity, c.Address = identity, d.XAddr
+	if _, n := splitSource(identity); n < len(d.Channels) {
+		c.PTZ = d.Channels[n].Moves != ""
+	}
 	c.Maker, c.Model = d.Manufacturer, d.Model
 	if !reflect.DeepEqual(*c, old) {
 		cs.store.SaveEncoder(c.Code, *c)

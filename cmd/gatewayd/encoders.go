@@ -138,10 +138,22 @@ func (cs *cameras) meet(ctx context.Context, c camera, cfg onvif.Config) (*onvif
 	case n >= len(d.Channels):
 		err = fmt.Errorf("video source %d: %w", n+1, media.ErrNoTracks)
 	default:
+		cs.learnMoves(c.Code, d.Channels[n])
 		return client, d.Channels[n], nil
 	}
 	client.Close()
 	return nil, onvif.Channel{}, err
+}
+
+// learnMoves notes whether a camera moves: without discovery nobody else finds out, and
+// of an encoder with several cameras each is its own.
+func (cs *cameras) learnMoves(code domain.Code, ch onvif.Channel) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c, moves := cs.inv.cameras[code], ch.Moves != ""; c != nil && c.PTZ != moves {
+		c.PTZ = moves
+		cs.store.SaveEncoder(code, *c)
+	}
 }
 
 // streamURI asks where a profile is taken. Some encoders have an address of its own for

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"districtgateway/cmd/encodersim/encodertest"
 	"districtgateway/cmd/internal/config"
 	"districtgateway/domain"
+	"districtgateway/domain/boltstore"
 	"districtgateway/media/onvif"
 )
 
@@ -35,13 +37,18 @@ func newStage(t *testing.T, change func(*encodertest.Config)) *stage {
 	t.Helper()
 	s := &stage{t: t, sim: encodertest.Start(t, change), told: make(chan domain.Driven, 16)}
 	entry := config.Encoder{ID: string(camera1), ONVIF: s.sim.ONVIF(), User: encodertest.User, Password: encodertest.Password}
-	s.cameras = newCameras(&cameras{self: self, log: slog.New(slog.DiscardHandler), file: config.File{Encoders: []config.Encoder{entry}},
+	store, err := boltstore.Open(boltstore.Config{Path: filepath.Join(t.TempDir(), "state.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cameras = newCameras(&cameras{self: self, store: store, log: slog.New(slog.DiscardHandler), file: config.File{Encoders: []config.Encoder{entry}},
 		post: func(e domain.Event) bool { s.told <- e.(domain.Driven); return true }})
 	s.heads = s.cameras.ways.heads
 	s.enter(camera{Code: camera1, Identity: "mac:" + s.sim.Identity().MAC, Address: s.sim.ONVIF()})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.cameras.drives.Run(ctx) })
+	running.Go(func() { _ = store.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()
@@ -103,6 +110,14 @@ func preset(a domain.PTZAction, n uint8) domain.PTZ { return domain.PTZ{Action: 
 // is then is its speed times the time.
 func TestCameraMovesAsItIsTold(t *testing.T) {
 	s := newStage(t, nil)
+	if it := s.cameras.appendItems(nil); it[0].PTZ != 3 {
+		t.Errorf("the catalogue says %d before anybody asked", it[0].PTZ)
+	}
+	defer func() { // it was not found by discovery
+		if it := s.cameras.appendItems(nil); it[0].PTZ != 1 {
+			t.Errorf("the catalogue says %d of a camera that moves", it[0].PTZ)
+		}
+	}()
 	const d = 200 * time.Millisecond
 	turn, zoom := 0.5*d.Seconds(), 0.2*d.Seconds() // by the fastest
 	for _, step := range []struct {
