@@ -78,7 +78,7 @@ Try in another terminal:
   %[3]s play %[4]s -20s -10s -o play.mp4
   %[3]s snapshot %[4]s
   %[3]s ptz %[4]s left up --for 2s
-  %[3]s user add me viewer     # asks for a password; then, as me:
+  %[3]s user add me operator   # asks for a password; then, as me:
   ffplay rtsp://me@%[8]s:8554/%[4]s
   xdg-open http://%[8]s:8889/
   %[3]s --socket %[5]s peers
