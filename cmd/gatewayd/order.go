@@ -120,15 +120,14 @@ const (
 	fullZoom  = 15
 )
 
-// axis makes a movement of percents of full speed. The least of them moves, too.
+// axis makes a movement of percents of full speed. The least of them moves, too. What is
+// out of bounds becomes anything: see numbers.
 func axis(percent, full int) domain.Axis {
-	switch {
-	case percent > 0:
-		return domain.Axis{Dir: 1, Speed: uint8(max(1, (percent*full+50)/100))}
-	case percent < 0:
-		return domain.Axis{Dir: -1, Speed: axis(-percent, full).Speed}
+	if percent == 0 {
+		return domain.Axis{}
 	}
-	return domain.Axis{}
+	speed := (max(percent, -percent)*full + 50) / 100
+	return domain.Axis{Dir: domain.Dir(cmp.Compare(percent, 0)), Speed: uint8(max(1, speed))}
 }
 
 // numbers checks the numbers of a command: those that the action takes are within their
