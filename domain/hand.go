@@ -154,7 +154,11 @@ func (p *Processor) steer(channel Code, o *order) error {
 	if !o.command.Valid() {
 		return ErrUnable
 	}
-	e, err := p.reach(o.hand.upper, channel, Live)
+	kind := Live
+	if o.command.Stops() {
+		kind = Playback // a camera that is said to be off may move all the same
+	}
+	e, err := p.reach(o.hand.upper, channel, kind)
 	if err != nil {
 		return err
 	}
