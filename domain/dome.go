@@ -82,20 +82,27 @@ func (d *dome) take(desk *desk, o *order) error {
 		d.queue = append(d.queue, o)
 		return nil
 	}
+	d.move(desk, o)
+	return nil
+}
+
+// move has a camera move, or stand. A stop of its movement ends that of the lens, too.
+func (d *dome) move(desk *desk, o *order) {
 	m := &d.moving[o.command.Action]
-	same := o.command.Moves() && m.command == o.command && o.hold == 0
 	switch {
-	case same:
+	case o.command.Moves() && m.command == o.command && o.hold == 0:
 		m.until = desk.now.Add(o.lasts)
 		o.answer(desk, nil)
-		return nil
+		return
 	case o.command.Moves():
 		*m = motion{command: o.command, until: desk.now.Add(o.lasts)}
 	default:
 		*m = motion{}
 	}
 	d.put(desk, o)
-	return nil
+	if o.command.Action == PTZMove && o.command.Stops() && d.moving[PTZLens].command.Moves() {
+		d.halt(desk, PTZLens)
+	}
 }
 
 // tellHold passes on that the camera is held or let go, which moves nothing and ends
