@@ -64,7 +64,7 @@ func (d *dome) take(desk *desk, o *order) error {
 	if err := d.grip.refuses(desk.now, o); err != nil {
 		return err
 	}
-	if !o.command.Stops() && len(d.queue) >= mostQueue {
+	if !o.stops() && len(d.queue) >= mostQueue {
 		return ErrBusy
 	}
 	if d.grip.hand != o.hand {
@@ -113,7 +113,7 @@ func (d *dome) tellHold(desk *desk, o *order) {
 		return
 	}
 	o.command = PTZ{Action: PTZLens}
-	d.queue = append(d.queue, o)
+	d.put(desk, o)
 }
 
 // handOver ends what the hand before moves and the new one does not.
@@ -134,11 +134,11 @@ func (d *dome) halt(desk *desk, a PTZAction) {
 	d.put(desk, &order{hand: d.grip.hand, standing: d.grip.standing, command: PTZ{Action: a}})
 }
 
-// put puts a movement, or its end, into the queue: what still waits there of the same
-// axes is overtaken.
+// put puts a movement, or its end, or a hold into the queue: what still waits there of
+// the same axes, or of holds, is overtaken.
 func (d *dome) put(desk *desk, o *order) {
 	d.queue = slices.DeleteFunc(d.queue, func(q *order) bool {
-		if q.command.Action != o.command.Action {
+		if q.command.Action != o.command.Action || q.holds() != o.holds() {
 			return false
 		}
 		q.answer(desk, nil)
@@ -149,7 +149,7 @@ func (d *dome) put(desk *desk, o *order) {
 
 // waits reports whether an order of an action is under way or will be.
 func (d *dome) waits(a PTZAction) bool {
-	is := func(o *order) bool { return o.command.Action == a }
+	is := func(o *order) bool { return o.command.Action == a && !o.holds() }
 	return d.sent != nil && is(d.sent) || slices.ContainsFunc(d.queue, is)
 }
 
@@ -174,7 +174,7 @@ func (d *dome) expired(p *Processor) {
 
 // deadline is until when the answer to what is under way is waited for.
 func (d *dome) deadline() time.Time {
-	if slices.ContainsFunc(d.queue, func(o *order) bool { return o.command.Stops() }) {
+	if slices.ContainsFunc(d.queue, (*order).stops) {
 		return d.sent.at.Add(hastyFor - orderFor)
 	}
 	return d.sent.at
@@ -271,6 +271,7 @@ func (p *Processor) ordered(d *dome, o *order, err error) {
 		o.answer(&p.desk, err)
 	}
 	switch {
+	case o.holds():
 	case o.command.Action <= PTZLens:
 		d.settle(&p.desk, o, late, err)
 	case o.command.goes() && err == nil && !d.waits(PTZMove):
@@ -293,7 +294,7 @@ func (d *dome) settle(desk *desk, o *order, late bool, err error) {
 		if d.moving[a] = (motion{}); unsure {
 			d.halt(desk, a)
 		}
-	case o.command.Stops() && unsure && o.tries+1 < mostStops:
+	case o.stops() && unsure && o.tries+1 < mostStops:
 		d.put(desk, &order{hand: o.hand, standing: o.standing, command: o.command, tries: o.tries + 1})
 	}
 }

@@ -91,8 +91,9 @@ type order struct {
 	at      time.Time // end of patience, once it was sent
 }
 
-// holds reports whether o is about the hold alone.
+// holds reports whether o is about the hold alone, stops whether it ends a movement.
 func (o *order) holds() bool { return o.hold != 0 && o.command.Stops() }
+func (o *order) stops() bool { return o.hold == 0 && o.command.Stops() }
 
 // answer tells, once, what became of o.
 func (o *order) answer(d *desk, err error) {

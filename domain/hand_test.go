@@ -6,6 +6,12 @@ import (
 	"time"
 )
 
+// holds has a local user hold a camera, or let go of it.
+func (s *stand) holds(user string, channel NodeID, d time.Duration) string {
+	s.ticket++
+	return s.note(s.step(PTZAsked{Ticket: s.ticket, User: user, Channel: Code(channel), Hold: d}))
+}
+
 // A camera that is said to be off may move all the same: it can be stopped.
 func TestCameraThatIsOffIsStopped(t *testing.T) {
 	s := newStand(t, 0, 0)
@@ -33,5 +39,33 @@ func TestStopEndsTheLensToo(t *testing.T) {
 		s.want(got, want)
 		s.obey(channel, nil)
 		s.want(s.waits(time.Minute), "")
+	}
+}
+
+// Holds wait like everything else: in bounded number, and the last counts.
+func TestHoldsThatWaitAreOne(t *testing.T) {
+	s := newStand(t, 0, CapPTZ)
+	s.want(s.asks("wang", camA, call7), ">preset call 7")
+	for range 100 {
+		s.holds("wang", camA, time.Minute)
+	}
+	if n := len(s.p.domes[Code(camA)].queue); n != 1 {
+		t.Errorf("%d orders wait", n)
+	}
+	s.want(s.asks("wang", camA, near), "") // which is no word about the hold
+	s.want(s.obey(camA, nil), ">lens stop")
+	if o := s.p.domes[Code(camA)].sent; o.hold != time.Minute {
+		t.Errorf("the hold was lost: %+v", o)
+	}
+	s.want(s.obey(camA, nil), ">focus near 9")
+}
+
+// A hold that nobody answers does not become a stop of the lens.
+func TestHoldThatIsLostEndsNothing(t *testing.T) {
+	s := newStand(t, 0, CapPTZ)
+	s.want(s.holds("wang", camA, time.Minute), ">lens stop")
+	s.want(s.obey(camA, ErrTimeout), "")
+	if s.told[1] == nil {
+		t.Error("who asked for it is told that it is held")
 	}
 }
