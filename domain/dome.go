@@ -2,6 +2,7 @@ package domain
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -64,11 +65,11 @@ func (d *dome) take(desk *desk, o *order) error {
 	if err := d.grip.refuses(desk.now, o); err != nil {
 		return err
 	}
-	if !o.stops() && len(d.queue) >= mostQueue {
-		return ErrBusy
-	}
-	if d.grip.hand != o.hand {
+	switch {
+	case d.grip.hand != o.hand:
 		d.handOver(desk, o)
+	case !o.stops() && len(d.queue) >= mostQueue:
+		return ErrBusy
 	}
 	d.grip.take(desk.now, o)
 	if o.holds() {
@@ -116,11 +117,19 @@ func (d *dome) tellHold(desk *desk, o *order) {
 	d.put(desk, o)
 }
 
-// handOver ends what the hand before moves and the new one does not.
+// handOver ends what the hand before moves and the new one does not, and drops what it
+// had asked for beyond that.
 func (d *dome) handOver(desk *desk, o *order) {
 	if !d.grip.until.IsZero() {
 		desk.note(slog.LevelInfo, "camera taken over", slog.String("channel", string(d.channel)), slog.String("by", o.asker))
 	}
+	d.queue = slices.DeleteFunc(d.queue, func(q *order) bool {
+		if q.command.Action <= PTZLens && !q.holds() {
+			return false // it is overtaken, or the same is asked for
+		}
+		q.answer(desk, fmt.Errorf("%w: it was taken over", ErrHeld))
+		return true
+	})
 	for a := range d.moving {
 		if d.moving[a].command.Moves() && (o.holds() || o.command.Action != PTZAction(a)) {
 			d.halt(desk, PTZAction(a))

@@ -69,3 +69,27 @@ func TestHoldThatIsLostEndsNothing(t *testing.T) {
 		t.Error("who asked for it is told that it is held")
 	}
 }
+
+// What the hand before had asked for and was not done yet is dropped.
+func TestTakeoverDropsWhatWaits(t *testing.T) {
+	s := newStand(t, 0, 0)
+	s.want(s.calls(1, camOwn, call7), "!preset call 7")
+	for i := range Ref(mostQueue) {
+		s.calls(2+i, camOwn, set7)
+	}
+	s.want(s.asks("wang", camOwn, left), "")
+	for i := range Ref(mostQueue) {
+		if err, ok := s.said[2+i]; !ok || !errors.Is(err, ErrHeld) {
+			t.Errorf("%d: told %v (%v)", i, err, ok)
+		}
+	}
+	s.want(s.obey(camOwn, nil), "!left 128")
+	if err, ok := s.told[1]; ok {
+		t.Errorf("told too early: %v", err)
+	}
+	s = newStand(t, 0, 0)
+	s.want(s.calls(1, camOwn, set7), "!preset set 7")
+	s.calls(2, camOwn, left)
+	s.asks("wang", camOwn, left) // the same, which was not sent yet
+	s.want(s.obey(camOwn, nil), "!left 128")
+}
