@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	ptzFixed  = 3 // PTZType of a camera that does not move
-	mostDomes = 1024
-	mostQueue = 8 // orders that wait for a camera
+	ptzFixed  = 3    // PTZType of a camera that does not move
+	mostDomes = 1024 // of one upper, and of all users of this level
+	mostQueue = 8    // orders that wait for a camera
 
 	// A movement that nobody asks for again ends: of those who repeat it soon, of a
 	// standard upper, which sends one start and one stop, late (PTZ-1).

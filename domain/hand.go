@@ -172,7 +172,7 @@ func (p *Processor) steer(channel Code, o *order) error {
 		d = nil
 	}
 	if d == nil {
-		if len(p.domes) >= mostDomes {
+		if p.domesOf(o.upper) >= mostDomes {
 			return ErrBusy
 		}
 		d = &dome{channel: channel, lower: p.lowers[e.owner], below: Code(e.below)}
@@ -184,4 +184,14 @@ func (p *Processor) steer(channel Code, o *order) error {
 	p.domes[channel] = d
 	p.pump(d)
 	return nil
+}
+
+// domesOf counts the domes of an upper, or of the users of this level.
+func (p *Processor) domesOf(u *upper) (n int) {
+	for _, d := range p.domes {
+		if d.grip.upper == u {
+			n++
+		}
+	}
+	return n
 }

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -92,4 +93,16 @@ func TestTakeoverDropsWhatWaits(t *testing.T) {
 	s.calls(2, camOwn, left)
 	s.asks("wang", camOwn, left) // the same, which was not sent yet
 	s.want(s.obey(camOwn, nil), "!left 128")
+}
+
+// Who asks for more cameras than anybody needs keeps nobody else from the others.
+func TestOneUpperDoesNotTakeEveryCamera(t *testing.T) {
+	s := newStand(t, 0, 0)
+	for i := range mostDomes {
+		s.p.domes[Code(fmt.Sprintf("%020d", i))] = &dome{grip: grip{hand: hand{upper: s.p.uppers[0]}}}
+	}
+	if s.want(s.calls(1, camOwn, left), ""); !errors.Is(s.said[1], ErrBusy) {
+		t.Errorf("one more: %v", s.said[1])
+	}
+	s.want(s.asks("wang", camOwn, left), "!left 128")
 }
