@@ -12,6 +12,7 @@ const (
 	ptzFixed  = 3    // PTZType of a camera that does not move
 	mostDomes = 1024 // of one upper, and of all users of this level
 	mostQueue = 8    // orders that wait for a camera
+	mostSame  = 16   // that wait for the answer to one of these; a camera of ours takes 5 s at most
 
 	// A movement that nobody asks for again ends: of those who repeat it soon, of a
 	// standard upper, which sends one start and one stop, late (PTZ-1).
@@ -93,7 +94,7 @@ func (d *dome) move(desk *desk, o *order) {
 	switch {
 	case o.command.Moves() && m.command == o.command && o.hold == 0:
 		m.until = desk.now.Add(o.lasts)
-		o.answer(desk, nil)
+		d.moreOf(desk, o)
 		return
 	case o.command.Moves():
 		*m = motion{command: o.command, until: desk.now.Add(o.lasts)}
@@ -103,6 +104,27 @@ func (d *dome) move(desk *desk, o *order) {
 	d.put(desk, o)
 	if o.command.Action == PTZMove && o.command.Stops() && d.moving[PTZLens].command.Moves() {
 		d.halt(desk, PTZLens)
+	}
+}
+
+// moreOf answers who asks for what is done already, once the camera has obeyed.
+func (d *dome) moreOf(desk *desk, o *order) {
+	first := d.sent
+	if first == nil || first.command != o.command {
+		i := slices.IndexFunc(d.queue, func(q *order) bool { return q.command == o.command })
+		if i < 0 {
+			o.answer(desk, nil)
+			return
+		}
+		first = d.queue[i]
+	}
+	switch {
+	case first.ref == 0 && first.ticket == 0: // our own repetition: it was obeyed before
+		o.answer(desk, nil)
+	case len(first.same) >= mostSame:
+		o.answer(desk, ErrBusy)
+	default:
+		first.same = append(first.same, o)
 	}
 }
 

@@ -87,6 +87,7 @@ type order struct {
 	lasts   time.Duration // a movement does, without being asked for again
 	ref     Ref
 	ticket  Ticket
+	same    []*order  // asked for the same movement meanwhile, and are answered with it
 	tries   int       // of a stop that nobody answers
 	at      time.Time // end of patience, once it was sent
 }
@@ -97,8 +98,11 @@ func (o *order) stops() bool { return o.hold == 0 && o.command.Stops() }
 
 // answer tells, once, what became of o.
 func (o *order) answer(d *desk, err error) {
-	ref, ticket := o.ref, o.ticket
-	o.ref, o.ticket = 0, 0
+	ref, ticket, same := o.ref, o.ticket, o.same
+	o.ref, o.ticket, o.same = 0, 0, nil
+	for _, s := range same {
+		s.answer(d, err)
+	}
 	switch {
 	case ref != 0:
 		reply := Reply{Ref: ref, Err: err}

@@ -106,3 +106,19 @@ func TestOneUpperDoesNotTakeEveryCamera(t *testing.T) {
 	}
 	s.want(s.asks("wang", camOwn, left), "!left 128")
 }
+
+// A movement that is asked for again before the camera was is answered when it was.
+func TestRepeatIsAnsweredWithTheFirst(t *testing.T) {
+	s := newStand(t, 0, 0)
+	s.want(s.asks("wang", camOwn, left), "!left 128")
+	s.want(s.asks("wang", camOwn, left), "")
+	if err, ok := s.told[2]; ok {
+		t.Errorf("answered before the camera was: %v", err)
+	}
+	s.obey(camOwn, ErrUnable)
+	for i := range Ticket(2) {
+		if !errors.Is(s.told[i+1], ErrUnable) {
+			t.Errorf("ticket %d: %v", i+1, s.told[i+1])
+		}
+	}
+}
