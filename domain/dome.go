@@ -300,6 +300,9 @@ func (p *Processor) ordered(d *dome, o *order, err error) {
 	} else {
 		d.sent = nil
 		o.answer(&p.desk, err)
+		if r, ok := errors.AsType[*Refused](err); ok && r.Status == 403 && d.grip.hand == o.hand {
+			d.grip.until = p.desk.now // who has not got the camera there has not got it here
+		}
 	}
 	switch {
 	case o.holds():

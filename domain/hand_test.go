@@ -122,3 +122,12 @@ func TestRepeatIsAnsweredWithTheFirst(t *testing.T) {
 		}
 	}
 }
+
+// Who is refused by the camera's own level has not got it here either.
+func TestRefusedBelowHoldsNothingHere(t *testing.T) {
+	s := newStand(t, 0, CapPTZ)
+	s.holds("wang", camA, 10*time.Minute)
+	s.obey(camA, &Refused{Status: 403, Reason: "Camera Held"})
+	s.want(s.asks("li", camA, left), ">left 128")
+}
+
