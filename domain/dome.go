@@ -67,6 +67,9 @@ func (d *dome) take(desk *desk, o *order) error {
 		return err
 	}
 	switch {
+	case o.holds() && o.hold < 0 && d.grip.hand != o.hand && d.grip.hand != hand{}:
+		o.answer(desk, nil) // he has not got it
+		return nil
 	case d.grip.hand != o.hand:
 		d.handOver(desk, o)
 	case !o.stops() && len(d.queue) >= mostQueue:

@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -131,3 +132,16 @@ func TestRefusedBelowHoldsNothingHere(t *testing.T) {
 	s.want(s.asks("li", camA, left), ">left 128")
 }
 
+// Letting go of what somebody else has changes nothing.
+func TestOnlyTheHolderLetsGo(t *testing.T) {
+	s := newStand(t, 0, 0)
+	s.calls(1, camOwn, left)
+	s.obey(camOwn, nil)
+	s.want(s.holds("wang", camOwn, -1), "")
+	if err, ok := s.told[1]; !ok || err != nil {
+		t.Errorf("told %v (%v)", err, ok)
+	}
+	if got := s.serves(camOwn, 20*time.Second); strings.Contains(got, "stop") {
+		t.Errorf("the movement ended: %s", got)
+	}
+}
