@@ -194,6 +194,7 @@ func (d *dome) expired(p *Processor) {
 		d.sent = nil
 		d.strays++
 		o.answer(&p.desk, ErrTimeout)
+		d.insist(&p.desk, o)
 	}
 	for a := range d.moving {
 		switch m := &d.moving[a]; {
@@ -331,7 +332,14 @@ func (d *dome) settle(desk *desk, o *order, late bool, err error) {
 		if d.moving[a] = (motion{}); unsure {
 			d.halt(desk, a)
 		}
-	case o.stops() && unsure && o.tries+1 < mostStops:
+	case unsure:
+		d.insist(desk, o)
+	}
+}
+
+// insist sends a stop again that nobody answered.
+func (d *dome) insist(desk *desk, o *order) {
+	if a := o.command.Action; o.stops() && o.tries+1 < mostStops && !d.waits(a) {
 		d.put(desk, &order{hand: o.hand, standing: o.standing, command: o.command, tries: o.tries + 1})
 	}
 }

@@ -145,3 +145,18 @@ func TestOnlyTheHolderLetsGo(t *testing.T) {
 		t.Errorf("the movement ended: %s", got)
 	}
 }
+
+// A stop that was given up is sent again, too.
+func TestStopThatWasGivenUpIsInsistedOn(t *testing.T) {
+	s := newStand(t, 0, 0)
+	s.calls(1, camA, left)
+	s.obey(camA, nil)
+	s.want(s.calls(2, camA, PTZ{}), ">stop")
+	var n int
+	for range 40 {
+		n += strings.Count(s.waits(time.Second), ">stop")
+	}
+	if n != mostStops-1 || !errors.Is(s.said[2], ErrTimeout) {
+		t.Errorf("sent %d times more, told %v", n, s.said[2])
+	}
+}
