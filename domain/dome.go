@@ -312,10 +312,22 @@ func (p *Processor) ordered(d *dome, o *order, err error) {
 	case o.holds():
 	case o.command.Action <= PTZLens:
 		d.settle(&p.desk, o, late, err)
-	case o.command.goes() && err == nil && !d.waits(PTZMove):
-		d.moving[PTZMove] = motion{}
+	case o.command.goes() && !late && !d.waits(PTZMove):
+		d.went(&p.desk, err)
 	}
 	p.pump(d)
+}
+
+// went ends the movement of a camera that went somewhere by itself; where it did not the
+// movement goes on.
+func (d *dome) went(desk *desk, err error) {
+	m := &d.moving[PTZMove]
+	switch {
+	case err == nil:
+		*m = motion{}
+	case m.command.Moves() && (d.lower == nil || d.lower.link.Caps.Has(CapPTZ)):
+		m.again = desk.now
+	}
 }
 
 // settle brings what the camera does in line with what it is to do, after an order of

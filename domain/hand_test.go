@@ -160,3 +160,30 @@ func TestStopThatWasGivenUpIsInsistedOn(t *testing.T) {
 		t.Errorf("sent %d times more, told %v", n, s.said[2])
 	}
 }
+
+// A preset that was given up and answered after all says nothing about the movement that
+// was asked for meanwhile: that ends when nobody asks for it any more.
+func TestLateAnswerOfAPresetForgetsNoMovement(t *testing.T) {
+	s := newStand(t, 0, 0)
+	s.want(s.asks("wang", camA, call7), ">preset call 7")
+	preset := s.p.domes[Code(camA)].sent
+	s.waits(orderFor)
+	s.want(s.asks("wang", camA, left), ">left 128")
+	s.obey(camA, nil)
+	for tag, w := range s.p.desk.tags {
+		if ow, ok := w.(orderWait); ok && ow.o == preset {
+			s.want(s.note(s.step(Answered{Tag: tag, Status: 200})), "")
+		}
+	}
+	s.want(s.waits(repeatedFor), ">stop")
+}
+
+// A preset that the camera does not know leaves it moving as long as it is asked for.
+func TestPresetThatFailsEndsNoMovement(t *testing.T) {
+	s := newStand(t, 0, 0)
+	s.calls(1, camOwn, left)
+	s.obey(camOwn, nil)
+	s.want(s.calls(2, camOwn, call7), "!preset call 7")
+	s.obey(camOwn, ErrUnable)
+	s.want(s.waits(time.Millisecond), "!left 128")
+}
