@@ -9,7 +9,7 @@ import (
 
 const (
 	turnWait   = 500 * time.Millisecond // for a command that came before, and may never be served
-	maxTurns   = 8192                   // commands that are being served, or about to be
+	maxTurns   = 8192                   // commands of one host that are being served, or about to be
 	maxCommand = 4 << 10                // bytes of a message that moves a camera
 	maxBranch  = 128                    // bytes of its branch
 )
@@ -21,6 +21,7 @@ const (
 type turns struct {
 	mu    sync.Mutex
 	known map[turnKey]*turn    // from when one is let in until its transaction ends
+	held  map[netip.Addr]int   // how many of each host are known: one that floods loses but its own order
 	last  map[netip.Addr]*turn // of each host, until it is over
 }
 
@@ -39,7 +40,7 @@ type turn struct {
 }
 
 func newTurns() *turns {
-	return &turns{known: make(map[turnKey]*turn), last: make(map[netip.Addr]*turn)}
+	return &turns{known: make(map[turnKey]*turn), held: make(map[netip.Addr]int), last: make(map[netip.Addr]*turn)}
 }
 
 // enter gives a message of host that is let in a turn, if it moves a camera and is no
@@ -51,7 +52,7 @@ func (s *turns) enter(host netip.Addr, msg []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known[key] != nil || len(s.known) >= maxTurns {
+	if s.known[key] != nil || s.held[host] >= maxTurns {
 		return
 	}
 	n := &turn{key: key, over: make(chan struct{})}
@@ -59,6 +60,7 @@ func (s *turns) enter(host netip.Addr, msg []byte) {
 		n.before = last.over
 	}
 	s.known[key], s.last[host] = n, n
+	s.held[host]++
 	time.AfterFunc(turnWait, func() { s.expire(n) })
 }
 
@@ -130,5 +132,11 @@ func (s *turns) end(n *turn) {
 func (s *turns) forget(n *turn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.known[n.key] != n {
+		return
+	}
 	delete(s.known, n.key)
+	if s.held[n.key.host]--; s.held[n.key.host] == 0 {
+		delete(s.held, n.key.host)
+	}
 }

@@ -26,7 +26,7 @@ func wantTurns(t *testing.T, s *turns, known, hosts int) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.known) != known || len(s.last) != hosts {
+	if len(s.known) != known || len(s.last) != hosts || len(s.held) > known || known == 0 && len(s.held) > 0 {
 		t.Errorf("%d turns of %d hosts, want %d of %d", len(s.known), len(s.last), known, hosts)
 	}
 }
@@ -112,6 +112,8 @@ func TestTurnsAreOfCommandsAndBounded(t *testing.T) {
 			s.enter(netip.MustParseAddr("10.0.0.7"), []byte(branch(n)+"\r\n<PTZCmd>"))
 		}
 		wantTurns(t, s, maxTurns, 1)
+		s.enter(netip.MustParseAddr("10.0.0.8"), []byte(branch(0)+"\r\n<PTZCmd>")) // who floods loses his own order
+		wantTurns(t, s, maxTurns+1, 2)
 		time.Sleep(turnWait)
 		synctest.Wait()
 		wantTurns(t, s, 0, 0)
