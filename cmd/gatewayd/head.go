@@ -281,8 +281,13 @@ func (h *head) lens(ctx context.Context, p domain.PTZ) error {
 	if err := h.askSpeeds(ctx); err != nil {
 		return err
 	}
+	was := h.focusing
 	h.focusing = true
-	return h.client.MoveFocus(ctx, h.source, focusSpeed(p.Focus, h.speeds))
+	err := h.client.MoveFocus(ctx, h.source, focusSpeed(p.Focus, h.speeds))
+	if _, fault := errors.AsType[*onvif.Fault](err); fault {
+		h.focusing = was
+	}
+	return err
 }
 
 // focusSpeed is the velocity of a focus in units of the encoder's own.

@@ -180,6 +180,20 @@ func TestFocusMovesAndStops(t *testing.T) {
 	}
 }
 
+// A focus that the encoder refused to move is not what a stop is about: encoders that
+// have none refuse to stop it, too.
+func TestFocusThatWasRefusedIsNotStopped(t *testing.T) {
+	s := newStage(t, nil)
+	s.order(domain.PTZ{}, 0)
+	s.heads.kept[camera1].speeds = onvif.FocusSpeeds{Near: -1e6, Far: 1e6}
+	if err := s.try(camera1, domain.PTZ{Action: domain.PTZLens, Focus: domain.Axis{Dir: domain.FocusFar, Speed: 255}}, 0); !errors.Is(err, domain.ErrUnable) {
+		t.Fatal(err)
+	}
+	if n := s.costs(func() { s.order(domain.PTZ{}, 0) }); n != 1 {
+		t.Errorf("a stop costs %d requests", n)
+	}
+}
+
 func TestFocusMovesInUnitsOfTheEncoder(t *testing.T) {
 	of := onvif.FocusSpeeds{Near: -10, Far: 5}
 	for _, tc := range []struct {
