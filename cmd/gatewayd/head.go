@@ -20,6 +20,10 @@ import (
 // one six more, by which the encoder tells who it is.
 const headKept = 30 * time.Second
 
+// lockedFor is how long an encoder that refused our password is not asked again by who
+// moves its camera: after a few times encoders lock the account, for pictures, too.
+const lockedFor = time.Minute
+
 // Speeds of GB/T 28181 (A.3.2, A.3.3) that are ONVIF's 1, and the part of that which a
 // direction without a speed gets: it is to be seen that the camera moves.
 const (
@@ -40,8 +44,16 @@ var errStill = fmt.Errorf("%w: it does not move", domain.ErrUnable)
 type heads struct {
 	cameras *cameras
 
-	mu   sync.Mutex // never held during a conversation
-	kept map[domain.Code]*head
+	mu     sync.Mutex // never held during a conversation
+	kept   map[domain.Code]*head
+	locked map[domain.Code]locked
+}
+
+// A locked is a camera whose encoder refused our password.
+type locked struct {
+	camera camera
+	err    error
+	until  time.Time
 }
 
 // A head is such a conversation. Whoever took it out of heads has it alone.
@@ -57,7 +69,9 @@ type head struct {
 	last     time.Time         // when it was put back
 }
 
-func newHeads(cs *cameras) *heads { return &heads{cameras: cs, kept: map[domain.Code]*head{}} }
+func newHeads(cs *cameras) *heads {
+	return &heads{cameras: cs, kept: map[domain.Code]*head{}, locked: map[domain.Code]locked{}}
+}
 
 // A byONVIF is the way to one camera; see mover.
 type byONVIF struct {
@@ -190,11 +204,40 @@ func (hs *heads) leave() {
 
 // begin begins a conversation with a camera.
 func (hs *heads) begin(ctx context.Context, c camera) (*head, error) {
+	if err := hs.lockedOut(c); err != nil {
+		return nil, err
+	}
 	client, ch, err := hs.cameras.meet(ctx, c, hs.cameras.reach(c))
 	if err != nil {
+		hs.lock(c, err)
 		return nil, err
 	}
 	return &head{camera: c, client: client, profile: ch.Moves, source: ch.Source}, nil
+}
+
+// lock notes that an encoder refused our password.
+func (hs *heads) lock(c camera, err error) {
+	if !errors.Is(err, onvif.ErrUnauthorized) {
+		return
+	}
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.locked[c.Code] = locked{c, err, time.Now().Add(lockedFor)}
+}
+
+// lockedOut returns with what words the encoder of a camera refused our password lately.
+func (hs *heads) lockedOut(c camera) error {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	l, known := hs.locked[c.Code]
+	if !known {
+		return nil
+	}
+	if !time.Now().Before(l.until) || l.camera.Address != c.Address || l.camera.Identity != c.Identity {
+		delete(hs.locked, c.Code)
+		return nil
+	}
+	return l.err
 }
 
 func (h *head) over(now time.Time) bool { return now.Sub(h.last) > headKept }

@@ -194,6 +194,25 @@ func TestFocusThatWasRefusedIsNotStopped(t *testing.T) {
 	}
 }
 
+// TestWrongPasswordIsNotTriedAgainAtOnce: encoders lock the account after a few times.
+func TestWrongPasswordIsNotTriedAgainAtOnce(t *testing.T) {
+	s := newStage(t, func(c *encodertest.Config) { c.Password = "another" })
+	press := func() {
+		t.Helper()
+		if err := s.try(camera1, domain.PTZ{Pan: domain.Axis{Dir: domain.Left, Speed: 9}}, time.Second); !errors.Is(err, domain.ErrUnable) || !errors.Is(err, onvif.ErrUnauthorized) {
+			t.Fatal(err)
+		}
+	}
+	if n := s.costs(press); n == 0 {
+		t.Fatal("it was not asked")
+	}
+	for range 20 {
+		if n := s.costs(press); n > 0 {
+			t.Fatalf("%d requests more", n)
+		}
+	}
+}
+
 func TestFocusMovesInUnitsOfTheEncoder(t *testing.T) {
 	of := onvif.FocusSpeeds{Near: -10, Far: 5}
 	for _, tc := range []struct {
