@@ -83,7 +83,8 @@ func New(cfg Config) (*Line, error) {
 
 // Send queues an order. It does not wait: nil says that the frame will be sent if the
 // port lasts, or that a later order for the same dome takes its place. A Stop always has
-// room; it goes before everything that waits, and what would move its dome is dropped.
+// room; it goes before everything that waits, unless its dome stands by what it was told
+// last, and what would move its dome is dropped.
 // The error is [ErrDown] while the port is not open, [ErrFull], [ErrUnknown] or
 // [ErrEndless].
 func (l *Line) Send(o Order) error {

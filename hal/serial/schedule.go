@@ -53,6 +53,7 @@ type schedule struct {
 	domes  []*dome // by address
 	queue  []queued
 	urgent []*dome   // owed a stop before anything else, each once
+	spared bool      // the last frame stopped what stood, so that the queue is next
 	again  []*dome   // owed a second stop when there is nothing else to do: nothing tells that the first arrived
 	free   time.Time // from when the line is silent long enough
 }
@@ -61,7 +62,8 @@ type dome struct {
 	address uint8
 	stop    []byte
 	moving  bool      // it was told to, and not yet to stop
-	until   time.Time // moving: when it is stopped
+	stands  bool      // it was stopped, and nothing has moved it since
+	until   time.Time // moving, or about to: when it is stopped, by what was asked for last
 }
 
 type queued struct {
@@ -90,7 +92,7 @@ func (s *schedule) open(now time.Time) {
 func (s *schedule) close() {
 	s.queue, s.urgent, s.again = nil, nil, nil
 	for _, d := range s.domes {
-		d.moving = false
+		d.moving, d.stands = false, false
 	}
 }
 
@@ -127,7 +129,7 @@ func (s *schedule) add(now time.Time, o Order) error {
 		s.queue = append(s.queue, q)
 	}
 	if q.kind == Move {
-		d.until = q.until // it goes on at least until the frame is sent
+		d.until = q.until // also if an older one waits before it
 	}
 	return nil
 }
@@ -176,7 +178,7 @@ func (s *schedule) next(now time.Time) (frame []byte, wait time.Duration, idle b
 		return nil, s.free.Sub(now), false
 	}
 	s.expire(now)
-	if frame = s.pick(now); frame != nil {
+	if frame = s.pick(); frame != nil {
 		s.free = now.Add(s.air(len(frame)) + gap)
 		return frame, 0, false
 	}
@@ -189,8 +191,12 @@ func (s *schedule) next(now time.Time) (frame []byte, wait time.Duration, idle b
 	return nil, wait, true
 }
 
-// expire ends the movements that were not renewed.
+// expire ends the movements that were not renewed, and drops those that are over before
+// they were sent, or after which one was asked for that is.
 func (s *schedule) expire(now time.Time) {
+	s.queue = slices.DeleteFunc(s.queue, func(q queued) bool {
+		return q.kind == Move && !(now.Before(q.until) && now.Before(q.dome.until))
+	})
 	for _, d := range s.domes {
 		if d.moving && !now.Before(d.until) {
 			s.drop(d, Move)
@@ -200,28 +206,27 @@ func (s *schedule) expire(now time.Time) {
 }
 
 // pick takes what is to be sent first.
-func (s *schedule) pick(now time.Time) []byte {
-	if len(s.urgent) > 0 {
-		d := s.urgent[0]
-		s.urgent = s.urgent[1:]
+func (s *schedule) pick() []byte {
+	if i := s.pressing(); i >= 0 {
+		d := s.urgent[i]
+		s.urgent = slices.Delete(s.urgent, i, i+1)
 		s.forgetAgain(d)
 		s.again = append(s.again, d)
-		d.moving = false
+		s.spared = d.stands
+		d.moving, d.stands = false, true
 		return d.stop
 	}
-	for len(s.queue) > 0 {
+	s.spared = false
+	if len(s.queue) > 0 {
 		q := s.queue[0]
 		if q.kind == Go && q.dome.moving {
 			q.dome.moving = false // a movement is not left to a dome that may not have heard of its end
 			return q.dome.stop
 		}
 		s.queue = s.queue[1:]
-		if q.kind == Move && !now.Before(q.until) {
-			continue
-		}
 		if q.kind != Once {
 			s.forgetAgain(q.dome)
-			q.dome.moving, q.dome.until = q.kind == Move, q.until
+			q.dome.moving, q.dome.stands = q.kind == Move, false
 		}
 		return q.frame
 	}
@@ -231,6 +236,20 @@ func (s *schedule) pick(now time.Time) []byte {
 		return d.stop
 	}
 	return nil
+}
+
+// pressing returns which of the domes that are owed a stop gets it before what waits;
+// below 0: none. One that stands is stopped again, should it not have heard, but it
+// takes turns with the queue: stopping it over and over keeps no other dome waiting.
+func (s *schedule) pressing() int {
+	i := slices.IndexFunc(s.urgent, func(d *dome) bool { return !d.stands })
+	switch {
+	case i >= 0 || len(s.urgent) == 0:
+		return i
+	case s.spared && len(s.queue) > 0:
+		return slices.Index(s.urgent, s.queue[0].dome) // its own comes first, as it was asked for
+	}
+	return 0
 }
 
 func (s *schedule) forgetAgain(d *dome) {

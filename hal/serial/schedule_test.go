@@ -176,9 +176,30 @@ func TestOneDomeLeavesRoomForOthers(t *testing.T) {
 
 // TestNothingMovesForLongerThanItMay drives schedules at random and holds them to their
 // promises, as seen by a dome that believes each frame.
+// TestStopsOfDomesThatStandLeaveRoom: whoever keeps stopping what stands does not keep
+// the others from being heard; what moves is stopped before both.
+func TestStopsOfDomesThatStandLeaveRoom(t *testing.T) {
+	s := newSchedule(2400, domesOf(3))
+	var script []step
+	for at := time.Duration(0); at < 2*time.Second; at += 10 * time.Millisecond {
+		script = append(script, step{at, "stop", uint8(1 + at/(10*time.Millisecond)%2), "", 0})
+		switch at {
+		case 500 * time.Millisecond:
+			script = append(script, step{at, "move", 3, "left  3", 400 * time.Millisecond})
+		case 600 * time.Millisecond:
+			script = append(script, step{at, "once", 3, "preset3", 0}, step{at, "once", 3, "preset4", 0})
+		}
+	}
+	sent := strings.Join(play(s, script, 2*time.Second), ", ")
+	left, two, stop := strings.Index(sent, "left  3"), strings.Index(sent, "preset4"), strings.Index(sent, "stop  3")
+	if left < 0 || two < left || stop < two {
+		t.Error(sent)
+	}
+}
+
 func TestNothingMovesForLongerThanItMay(t *testing.T) {
-	for seed := range uint64(200) {
-		w := &walk{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), s: newSchedule(9600, domesOf(5)), moves: map[string]time.Time{}}
+	for seed := range uint64(1000) {
+		w := &walk{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), s: newSchedule(9600, domesOf(5)), moves: map[string]time.Time{}, stands: map[string]bool{}}
 		for range 2000 {
 			w.step()
 		}
@@ -199,6 +220,7 @@ type walk struct {
 	last        time.Duration        // when a frame was sent last
 	moves       map[string]time.Time // by dome: the end of what it was told last to do
 	asked       []string             // domes that owe a stop that was asked for
+	stands      map[string]bool      // by dome: it was stopped, and nothing has moved it since
 	sent, stops int
 }
 
@@ -235,13 +257,15 @@ func (w *walk) check(frame string, at time.Time) {
 	if dome, isStop := strings.CutPrefix(frame, "stop  "); isStop {
 		w.stops++
 		delete(w.moves, dome)
+		w.stands[dome] = true
 		w.asked = slices.DeleteFunc(w.asked, func(d string) bool { return d == dome })
 		return
 	}
-	if len(w.asked) > 0 {
+	dome, kind := frame[:1], frame[2]
+	if slices.ContainsFunc(w.asked, func(d string) bool { return d == dome || !w.stands[d] }) {
 		w.t.Errorf("%v: %q while stops of %v wait", w.now, frame, w.asked)
 	}
-	dome, kind := frame[:1], frame[2]
+	w.stands[dome] = w.stands[dome] && Kind(kind-'0') == Once
 	switch Kind(kind - '0') {
 	case Move:
 		w.moves[dome] = at
