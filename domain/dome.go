@@ -394,9 +394,37 @@ func (p *Processor) dropDomes(which func(*dome) bool, err error) {
 	}
 }
 
+// strand keeps what moves, or is about to, of a lower that is lost and does not stop it by
+// itself.
+func (p *Processor) strand(l *lower) {
+	for _, d := range sorted(p.domes) {
+		moves := d.sent != nil && d.sent.command.Moves() || d.moving != [2]motion{}
+		if d.lower == l && moves && !l.link.Caps.Has(CapPTZ) {
+			l.astray = append(l.astray, d)
+		}
+	}
+}
+
+// recall stops what was stranded, now that the lower is back.
+func (p *Processor) recall(l *lower) {
+	for _, old := range l.astray {
+		if p.domes[old.channel] != nil {
+			continue // by another way now
+		}
+		d := &dome{channel: old.channel, lower: l, below: old.below}
+		d.alarm.owner = d
+		p.domes[d.channel] = d
+		d.halt(&p.desk, PTZMove)
+		d.halt(&p.desk, PTZLens)
+		p.pump(d)
+	}
+	l.astray = nil
+}
+
 func (p *Processor) dropDome(d *dome, err error) {
 	if d.sent != nil {
 		d.sent.answer(&p.desk, err)
+		d.sent = nil
 	}
 	for _, o := range d.queue {
 		o.answer(&p.desk, err)

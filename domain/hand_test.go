@@ -187,3 +187,29 @@ func TestPresetThatFailsEndsNoMovement(t *testing.T) {
 	s.obey(camOwn, ErrUnable)
 	s.want(s.waits(time.Millisecond), "!left 128")
 }
+
+// What moved when a standard lower was lost is stopped when it is back: nobody else
+// would.
+func TestLowerThatComesBackIsToldToStop(t *testing.T) {
+	for caps, want := range map[Capability]string{0: ">stop >lens stop", CapPTZ: ""} {
+		s := newStand(t, 0, caps)
+		s.asks("wang", camA, left)
+		s.obey(camA, nil)
+		s.asks("wang", camA, near) // is under way
+		s.asks("wang", camB, call7)
+		l := s.p.lowers[below]
+		l.link.State = LinkOffline
+		s.p.lowerGone(l)
+		l.link.State = LinkOnline
+		s.p.desk.out = nil
+		s.p.recall(l)
+		got := s.note(s.p.desk.out)
+		if want != "" {
+			got += " " + s.obey(camA, nil)
+			s.obey(camA, nil)
+		}
+		if s.want(got, want); len(s.p.domes) != 0 || l.astray != nil {
+			t.Errorf("%d domes left", len(s.p.domes))
+		}
+	}
+}

@@ -34,6 +34,7 @@ type lower struct {
 	heldTill time.Time // until then nobody but the present address may register
 
 	following following // of its catalogue's changes, if it is standard
+	astray    []*dome   // moved when it was lost, if it is standard
 }
 
 // What happens to a lower.
@@ -390,6 +391,7 @@ func (p *Processor) stepLower(l *lower, ev any) {
 		p.cat.online(l.cfg.Code, true)
 		p.noteLink(&l.link, was)
 		p.askInfo(l)
+		p.recall(l)
 	case was != now && now != LinkOnline:
 		p.lowerGone(l)
 		p.noteLink(&l.link, was)
@@ -403,9 +405,11 @@ func (p *Processor) lowerGone(l *lower) {
 	p.cat.online(l.cfg.Code, false)
 	p.dropReceivers(l.cfg.Code, fmt.Errorf("%s: %w", l.cfg.Code, ErrPeerOffline))
 	p.dropAsksTo(l.cfg.Code)
+	p.strand(l)
 	p.dropDomes(func(d *dome) bool { return d.lower == l }, fmt.Errorf("%s: %w", l.cfg.Code, ErrPeerOffline))
 	if l.link.State == LinkIdle {
 		p.cat.drop(l.cfg.Code)
+		l.astray = nil
 		l.link.Channels, l.link.Catalog, l.saveAt = 0, time.Time{}, time.Time{}
 		p.desk.do(SaveCatalog{Peer: l.cfg.Code})
 		p.desk.note(slog.LevelInfo, "peer forgotten", slog.String("peer", string(l.cfg.Code)), slog.String("role", "lower"),
