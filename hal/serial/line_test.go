@@ -192,6 +192,27 @@ func TestWriteFindsThePortGone(t *testing.T) {
 	})
 }
 
+// TestPortThatTakesNothingIsGivenUp: a write does not wait for it, nor does the end.
+func TestPortThatTakesNothingIsGivenUp(t *testing.T) {
+	path := portOf(t)
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := open(t, path, 1)
+		near, err := openNear(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer near.close()
+		if n := near.fill(); n < 1000 {
+			t.Fatalf("it took %d bytes: nothing was injected", n)
+		}
+		r.send(Move, 1, "left  1", time.Second)
+		if s := r.line.State(); s.Open || !strings.Contains(s.Problem, "port does not send") {
+			t.Errorf("%+v", s)
+		}
+		r.end()
+	})
+}
+
 // TestPortIsTriedEverMoreRarely plugs a port in at an instant at which it is not tried,
 // and sees when it is found.
 func TestPortIsTriedEverMoreRarely(t *testing.T) {

@@ -39,3 +39,17 @@ func (n near) waiting(want int) int {
 	}
 	return have
 }
+
+// fill writes until the port takes no more, and returns how much that was.
+func (n near) fill() (taken int) {
+	fds := []unix.PollFd{{Fd: int32(n.fd), Events: unix.POLLOUT}}
+	for {
+		m, err := unix.Write(n.fd, make([]byte, 64))
+		taken += max(m, 0)
+		if err != nil || m < 1 {
+			if room, _ := unix.Poll(fds, 200); room < 1 {
+				return taken
+			}
+		}
+	}
+}

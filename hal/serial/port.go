@@ -15,8 +15,7 @@ import (
 const readTimeout = 100 * time.Millisecond
 
 // stuckAt is how many bytes may wait in the kernel before the next frame is written.
-// There are none unless the device stands still, and it must not come to a write that
-// blocks.
+// There are none unless the device stands still.
 const stuckAt = 64
 
 // Reasons for which a port is given up.
@@ -25,8 +24,9 @@ var (
 	errStuck = errors.New("port does not send")
 )
 
-// A port is an open device. tarm's port writes; control, a second opening of the same
-// device, asks and sets what tarm has no word for.
+// A port is an open device. tarm's port sets it up; control, a second opening of the same
+// device, asks and sets what tarm has no word for, and writes: tarm's port waits for ever
+// for a device that takes nothing.
 type port struct {
 	name    string
 	data    *serial.Port
@@ -71,19 +71,35 @@ func (p *port) ask(f func(fd int) error) error {
 	return err
 }
 
-// write gives a frame to the kernel.
+// write gives a frame to the kernel, and does not wait for it.
 func (p *port) write(frame []byte) error {
-	if err := p.ask(drains); err != nil {
+	err := p.ask(drains)
+	if err == nil {
+		err = p.ask(func(fd int) error { return emit(fd, frame) })
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
-	if _, err := p.data.Write(frame); err != nil {
-		return fmt.Errorf("%s: %w: %w", p.name, errGone, err)
+	return nil
+}
+
+// emit writes to a device that was opened so that nothing waits.
+func emit(fd int, frame []byte) error {
+	n, err := unix.Write(fd, frame)
+	for errors.Is(err, unix.EINTR) {
+		n, err = unix.Write(fd, frame)
+	}
+	switch {
+	case errors.Is(err, unix.EAGAIN), err == nil && n < len(frame):
+		return fmt.Errorf("%w: it took %d bytes of %d", errStuck, max(n, 0), len(frame))
+	case err != nil:
+		return fmt.Errorf("%w: %w", errGone, err)
 	}
 	return nil
 }
 
 // drains reports a device that does not send what it was given. One that cannot tell
-// is believed.
+// is believed, until it takes no more.
 func drains(fd int) error {
 	if n, err := unix.IoctlGetInt(fd, unix.TIOCOUTQ); err == nil && n > stuckAt {
 		return fmt.Errorf("%w: %d bytes wait", errStuck, n)
