@@ -185,7 +185,7 @@ func (c *control) importCodes(r *http.Request) ([]api.Encoder, error) {
 
 func (c *control) replaceEncoder(r *http.Request) ([]api.Encoder, error) {
 	var in api.Replace
-	if err := decodeBody(r, &in); err != nil {
+	if err := decodeBody(r, maxCodeList, &in); err != nil {
 		return nil, err
 	}
 	if err := c.cameras.replace(in); err != nil {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -200,11 +202,22 @@ func (c *control) view(ctx context.Context, f func(*domain.Processor)) error {
 	return c.loop.View(ctx, f)
 }
 
-// decodeBody reads the JSON body of a request.
-func decodeBody(r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxCodeList))
+// errMore reports a body that goes on behind what it should hold.
+var errMore = errors.New("more than one value")
+
+// decodeBody reads the JSON body of a request, of at most most bytes, into v. It reads to
+// the end: only then is it noticed that the caller has gone.
+func decodeBody(r *http.Request, most int64, v any) error {
+	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, most))
+	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	if err == nil {
+		err = d.Decode(v)
+	}
+	if err == nil && d.More() {
+		err = errMore
+	}
+	if err != nil {
 		return badRequest{fmt.Errorf("body: %w", err)}
 	}
 	return nil

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -29,21 +25,6 @@ const (
 	maxPTZBody = 4 << 10
 	maxAsker   = 64 // bytes of a user's name
 )
-
-// ptzBody reads a command, and its body to the end: only then is it noticed that the
-// caller has gone.
-func ptzBody(r *http.Request) (in api.PTZ, err error) {
-	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxPTZBody))
-	if err == nil {
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
-		err = d.Decode(&in)
-	}
-	if err != nil {
-		return in, badRequest{fmt.Errorf("body: %w", err)}
-	}
-	return in, nil
-}
 
 // A ptzAction is what an action of api.PTZ is to the domain, with the numbers it takes.
 type ptzAction struct {

@@ -22,8 +22,8 @@ const (
 // and again until its time is over or the caller has gone; then it is stopped.
 func (c *control) ptz(r *http.Request) (api.PTZDone, error) {
 	code, err := channelOf(r)
-	in, err2 := ptzBody(r)
-	if err := errors.Join(err, err2); err != nil {
+	var in api.PTZ
+	if err := errors.Join(err, decodeBody(r, maxPTZBody, &in)); err != nil {
 		return api.PTZDone{}, err
 	}
 	o, err := orderOf(&in)

@@ -292,6 +292,7 @@ func TestSpeedsArePercentOfFullSpeed(t *testing.T) {
 func TestCommandsThatMakeNoSenseAreTold(t *testing.T) {
 	for body, want := range map[string]string{
 		``:                                   `body: EOF`,
+		`{"action":"stop","user":"w"} {}`:    `body: more than one value`,
 		`{"action":"stop","user":"w","x":1}`: `body: json: unknown field "x"`,
 		`{"action":"dance"}`: `action="dance": want move, lens, stop, lens-stop, preset, preset-set, preset-delete, cruise, cruise-add, ` +
 			`cruise-delete, cruise-speed, cruise-dwell, scan, scan-left, scan-right, scan-speed, aux-on, aux-off, hold, release`,
