@@ -367,7 +367,7 @@ func TestHolderOfTheSameLevelIsNotNamed(t *testing.T) {
 	b.p.byCode[second].link.State = LinkOnline
 	s := &stand{b, 0, make(map[Ticket]error), make(map[Ref]error)}
 	s.calls(1, camOwn, left)
-	s.note(s.step(PTZIn{Ref: 2, Origin: Origin{From: second, Address: "udp:10.0.0.7:5060", Proved: true}, Target: camOwn, Command: left}))
+	s.note(s.step(PTZIn{Ref: 2, Origin: Origin{From: second, Address: "udp:10.0.0.7:5060", Proved: true}, Target: camOwn, Command: left, Rank: 5}))
 	if err := s.said[2]; !errors.Is(err, ErrHeld) || strings.Contains(err.Error(), string(above)) {
 		t.Errorf("told %v", err)
 	}

@@ -169,7 +169,7 @@ type (
 		Origin  Origin
 		Target  NodeID
 		Command PTZ
-		Rank    uint8         // among the users of that upper; 0: not stated
+		Rank    uint8         // negotiated: among the users of that upper; 0: not stated
 		Asker   string        // negotiated: who asked first; "": the upper itself
 		Hold    time.Duration // negotiated: nobody of the same rank may for so long; below 0: it is let go
 	}

@@ -130,9 +130,10 @@ func (p *Processor) ptzIn(ev PTZIn) {
 	case !ok:
 		err = ErrNoChannel
 	default:
-		o.standing, o.asker, o.lasts = standing{u.cfg.Rank, ev.Rank}, string(u.cfg.Code), cmp.Or(p.cfg.MoveFor, standardFor)
+		o.standing, o.asker, o.lasts = standing{u.cfg.Rank, 0}, string(u.cfg.Code), cmp.Or(p.cfg.MoveFor, standardFor)
 		if u.link.Caps.Has(CapPTZ) {
 			o.asker, o.hold, o.lasts = cmp.Or(ev.Asker, o.asker), ev.Hold, repeatedFor
+			o.standing.person = ev.Rank // a standard upper sends the same with all
 		}
 		err = p.steer(channel, o)
 	}
