@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -300,7 +301,7 @@ func TestCommandsThatMakeNoSenseAreTold(t *testing.T) {
 		`{"action":"move","pan":101,"tilt":-101,"iris":5,"for":"31s","hold":"x","rank":100}`: "pan=101: want -100 to 100\ntilt=-101: want -100 to 100\nmove takes no iris\n" +
 			"for=\"31s\": want a duration such as 2s, up to 30s\nhold=\"x\": want a duration such as 2s, up to 10m0s\n" +
 			"user=\"\": want who moves the camera, in 64 bytes at most\nrank=100: want 0 to 99",
-		`{"action":"move","user":"w","pan":-9223372036854775808}`:            `pan=-9223372036854775808: want -100 to 100`,
+		fmt.Sprintf(`{"action":"move","user":"w","pan":%d}`, math.MinInt):    fmt.Sprintf("pan=%d: want -100 to 100", math.MinInt),
 		`{"action":"lens","user":"w","pan":1,"for":"0s"}`:                    "lens takes no pan\nlens: want focus or iris\nfor=\"0s\": want a duration such as 2s, up to 30s",
 		`{"action":"stop","user":"w","for":"1s","hold":"1s"}`:                "stop takes no for\nstop takes no hold",
 		`{"action":"release","user":"w","hold":"1s"}`:                        `release takes no hold`,
