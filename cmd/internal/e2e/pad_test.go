@@ -13,7 +13,7 @@ import (
 )
 
 // padAt is where the encoder of the page with a pad is: in nobody else's network here.
-const padAt = "127.92.1.9"
+const padAt = "127.93.1.9"
 
 // A pad is a page by which a camera is moved.
 type pad struct {
@@ -104,7 +104,7 @@ func (p pad) holds(what string, begin, end func(), way func() float64) {
 func TestChromiumMovesACamera(t *testing.T) {
 	t.Parallel()
 	sim := simulate(t, "-http", padAt+":0", "-rtsp", padAt+":0", "-discovery", padAt+":3702")
-	c, base := pagesOf(t, "127.92.1.2:5060", "operator", fmt.Sprintf("[discovery]\ninterfaces = []\naddresses = [%q]\n[[encoder]]\nid = %q\nonvif = %q\nuser = \"admin\"\npassword = %q\n",
+	c, base := pagesOf(t, "127.93.1.1:5060", "operator", fmt.Sprintf("[discovery]\ninterfaces = []\naddresses = [%q]\n[[encoder]]\nid = %q\nonvif = %q\nuser = \"admin\"\npassword = %q\n",
 		padAt, plainChannel, sim.onvif, password))
 	p := pad{chromium(t), headAt(t, sim.onvif, "admin", sim.password)}
 	p.do(nil, "Emulation.setTouchEmulationEnabled", map[string]any{"enabled": true})
