@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	ptzFixed  = 3    // PTZType of a camera that does not move
 	mostDomes = 1024 // of one upper, and of all users of this level
 	mostQueue = 8    // orders that wait for a camera
 	mostSame  = 16   // that wait for the answer to one of these; a camera of ours takes 5 s at most

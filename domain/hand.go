@@ -55,7 +55,7 @@ func (g *grip) refuses(now time.Time, o *order) error {
 	case g.upper == nil && o.hand.upper == nil && g.user != "":
 		who = g.user
 	case g.upper == nil:
-		who = "a user of the camera's own level"
+		who = "a user of this server"
 	case o.hand.upper == nil:
 		who = string(g.upper.cfg.Code)
 	}
@@ -168,7 +168,7 @@ func (p *Processor) steer(channel Code, o *order) error {
 	if err != nil {
 		return err
 	}
-	if e.owner == "" && e.item.PTZ == ptzFixed {
+	if e.owner == "" && e.item.PTZ == PTZFixed {
 		return fmt.Errorf("%w: it is fixed", ErrUnable)
 	}
 	d := p.domes[channel]

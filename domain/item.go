@@ -35,6 +35,13 @@ type Item struct {
 	Below      NodeID // its id at the lower it was learned from, where we had to give it another; never travels
 }
 
+// Values of Item.PTZ that something depends on.
+const (
+	PTZNotStated = 0
+	PTZDome      = 1
+	PTZFixed     = 3 // the camera does not move
+)
+
 // Channel reports whether the item can be watched: it is no region, system,
 // group, organisation or alarm line. Devices of types 111 to 130 count as
 // channels only where no other item names them as its parent; the catalogue

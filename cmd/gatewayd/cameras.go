@@ -365,10 +365,10 @@ func (cs *cameras) appendItems(items []domain.Item) []domain.Item {
 	for _, c := range cs.inv.cameras {
 		it := domain.Item{
 			ID: domain.NodeID(c.Code), Name: c.Name, Parent: domain.NodeID(cs.self), Region: domain.NodeID(cs.file.Server.Region),
-			Maker: c.Maker, Model: c.Model, Host: hostOf(cmp.Or(c.Address, c.RTSP)), PTZ: 3, Streams: 1,
+			Maker: c.Maker, Model: c.Model, Host: hostOf(cmp.Or(c.Address, c.RTSP)), PTZ: domain.PTZFixed, Streams: 1,
 		}
 		if c.PTZ || cs.dome(*c) != nil {
-			it.PTZ = 1
+			it.PTZ = domain.PTZDome
 		}
 		if s := cs.services[c.Code]; s != nil {
 			if on := s.alive(now, cs.file.Discovery.Every); on != s.online {

@@ -17,13 +17,6 @@ const (
 	adminRank    = 10
 )
 
-// PTZ of a [domain.Item] of which it is not known that it moves, or known that it does
-// not.
-const (
-	ptzNotStated = 0
-	ptzFixed     = 3
-)
-
 // A wheel has those who watch with a browser move cameras. It is the [webrtc.Cameras]
 // of the daemon.
 type wheel struct {
@@ -45,9 +38,9 @@ func (w *wheel) May(ctx context.Context, user, channel string) error {
 	it, err := w.item(ctx, code)
 	switch {
 	case err != nil:
-	case it.PTZ == ptzFixed:
+	case it.PTZ == domain.PTZFixed:
 		err = fmt.Errorf("%w: it is fixed", domain.ErrUnable)
-	case it.PTZ == ptzNotStated:
+	case it.PTZ == domain.PTZNotStated:
 		err = fmt.Errorf("%w, as far as is known: it does not say that it moves", domain.ErrUnable)
 	}
 	return refusal(err)
